@@ -1,0 +1,63 @@
+"""Every error Personalign raises on purpose.
+
+A message is a full sentence: the value received, what is accepted, the next step.
+
+    PersonalignError
+    |-- InventoryError        an item, facet or form that does not exist
+    |-- AnswersError          one person's answers: out of range, too few, duplicate, unknown
+    |-- PeopleError           a file of people: unreadable, or in a coordinate nobody can tell
+    |-- ModelError            no decoder, no heads to be found, a model file that is corrupt
+    |-- PersonaError          a persona file that is corrupt or belongs to another model
+    |-- SteeringError         a shift that does not fit, or logits that are no longer finite
+    |-- MethodError           an unknown method, or a setting it cannot take
+    |-- EvaluationError       a score that cannot be computed as asked
+    `-- MissingPackageError   an optional package that is not installed
+"""
+
+from __future__ import annotations
+
+
+class PersonalignError(Exception):
+    """Base of all errors raised on purpose; the command line prints it and exits with 1."""
+
+
+class InventoryError(PersonalignError):
+    """An item, facet or form that the inventory does not have."""
+
+
+class AnswersError(PersonalignError):
+    """One person's answers are out of range, too few, duplicate or unknown."""
+
+
+class PeopleError(PersonalignError):
+    """A file of people cannot be read, or its coordinate cannot be told."""
+
+
+class ModelError(PersonalignError):
+    """A model cannot be loaded, is no decoder, or hides its attention heads."""
+
+
+class PersonaError(PersonalignError):
+    """A persona's files are corrupt, or were made for another model."""
+
+
+class SteeringError(PersonalignError):
+    """A shift does not fit the model, or makes its logits non-finite."""
+
+
+class MethodError(PersonalignError):
+    """A method is unknown, or was given a setting it cannot take."""
+
+
+class EvaluationError(PersonalignError):
+    """A score cannot be computed from what was given."""
+
+
+class MissingPackageError(PersonalignError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed. "
+            f'Install it with: pip install "personalign[{extra}]"'
+        )
