@@ -1,0 +1,164 @@
+"""Text as a persona: `generate` for many chats at once, `stream` for one, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from personalign.errors import MethodError, PersonaError
+from personalign.model.decoding import Sampling, next_tokens
+from personalign.model.persona import Persona
+from personalign.model.prompts import NEUTRAL_SYSTEM_PROMPT
+
+if TYPE_CHECKING:
+    from personalign.model.chat import Message
+    from personalign.model.decoder import Decoder
+
+BATCH_ROWS = 32
+"""Chats continued at once."""
+
+MAX_NEW_TOKENS = 256
+"""Length of a reply, in tokens, where nothing else is asked for."""
+
+
+def generate(
+    decoder: Decoder,
+    personas: Persona | Sequence[Persona],
+    messages: str | Sequence[Message] | Sequence[str | Sequence[Message]],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    begun: str = "",
+    batch_rows: int = BATCH_ROWS,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """The assistant's replies, as the personas.
+
+    personas, messages: one persona for all chats, one chat for all personas, or as many of the
+        one as of the other. A text is a chat of one user turn.
+    temperature: 0 is greedy. top_p: sample among the most probable tokens that reach it together.
+    seed: chat i draws from seed + i, so a reply does not depend on its neighbours.
+    begun: text the assistant has already said; the replies go on from there, without it.
+    batch_rows: chats at once. progress: called with (replies done, replies).
+    Returns one text a chat, in order. Raises SteeringError when steering makes logits non-finite.
+
+    >>> from personalign.model.fake import fake_decoder
+    >>> from personalign.model.persona import PLAIN
+    >>> len(generate(fake_decoder(), PLAIN, ["Hello.", "Who are you?"], max_new_tokens=4))
+    2
+    """
+    if batch_rows < 1:
+        raise MethodError(f"batch_rows is {batch_rows}; at least one chat is continued at once.")
+    sampling = Sampling(max_new_tokens, temperature, top_p)
+    people, chats = _paired(personas, messages)
+    prompts = [
+        decoder.render(persona_chat(persona, chat), reply=begun)
+        for persona, chat in zip(people, chats, strict=True)
+    ]
+    replies: list[list[int]] = [[] for _ in prompts]
+    length = len(decoder.chat.encode(begun))
+    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    for start in range(0, len(order), batch_rows):
+        chosen = order[start : start + batch_rows]
+        steps = next_tokens(
+            decoder,
+            [prompts[row] for row in chosen],
+            [people[row] for row in chosen],
+            begun=[length] * len(chosen),
+            seeds=[seed + row for row in chosen],
+            sampling=sampling,
+        )
+        with torch.inference_mode():
+            for step in steps:
+                for place, token in step.items():
+                    replies[chosen[place]].append(token)
+        if progress is not None:
+            progress(start + len(chosen), len(order))
+    return [decoder.text(reply) for reply in replies]
+
+
+def stream(
+    decoder: Decoder,
+    persona: Persona,
+    messages: str | Sequence[Message],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    begun: str = "",
+) -> Iterator[str]:
+    """The assistant's reply as it is written, in pieces that join to what `generate` returns.
+
+    A character of several tokens comes whole. Arguments as for `generate`.
+    """
+    prompt = decoder.render(persona_chat(persona, messages), reply=begun)
+    steps = next_tokens(
+        decoder,
+        [prompt],
+        [persona],
+        begun=[len(decoder.chat.encode(begun))],
+        seeds=[seed],
+        sampling=Sampling(max_new_tokens, temperature, top_p),
+    )
+    tokens: list[int] = []
+    said = 0  # characters already given
+    while True:
+        with torch.inference_mode():  # entered anew each step: a generator may be left for long
+            step = next(steps, None)
+        if step is None:
+            break
+        tokens.append(step[0])
+        text = decoder.text(tokens)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}") and len(text) > said:
+            yield text[said:]
+            said = len(text)
+    rest = decoder.text(tokens)[said:]
+    if rest:
+        yield rest
+
+
+def persona_chat(persona: Persona, messages: str | Sequence[Message]) -> list[Message]:
+    """The chat with the persona's system prompt in front.
+
+    A chat that brings a system turn keeps it, after the persona's own prompt if there is one.
+    """
+    if persona.adapter is not None:
+        raise PersonaError(
+            f"The persona needs the adapter {persona.adapter}, which this decoder does not have; "
+            "load a model with the adapter merged, and a persona without it."
+        )
+    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    if not turns:
+        raise MethodError("The chat has no messages; give at least one user turn.")
+    system = persona.system_prompt
+    if turns[0]["role"] == "system":
+        own = turns.pop(0)["content"]
+        system = own if system is None else f"{system}\n\n{own}"
+    elif system is None:
+        system = NEUTRAL_SYSTEM_PROMPT
+    return [{"role": "system", "content": system}, *turns] if system else turns
+
+
+def _paired(
+    personas: Persona | Sequence[Persona],
+    messages: str | Sequence[Message] | Sequence[str | Sequence[Message]],
+) -> tuple[list[Persona], list[str | Sequence[Message]]]:
+    """As many personas as chats, the one or the other repeated."""
+    one_chat = isinstance(messages, str) or (len(messages) > 0 and isinstance(messages[0], dict))
+    chats = cast("list[str | Sequence[Message]]", [messages] if one_chat else list(messages))
+    people = [personas] if isinstance(personas, Persona) else list(personas)
+    if isinstance(personas, Persona):
+        people = people * len(chats)
+    elif one_chat:
+        chats = chats * len(people)
+    if len(people) != len(chats):
+        raise MethodError(
+            f"There are {len(people)} personas and {len(chats)} chats; give one of either, or as "
+            "many of the one as of the other."
+        )
+    return people, chats

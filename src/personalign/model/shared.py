@@ -1,0 +1,213 @@
+"""Scoring all items of many personas in few forward passes, reading what they share only once.
+
+The questions under one system prompt begin with the same tokens. Their keys and values are
+computed once; then the items' own tokens are laid side by side in one row (a `Pack`), each item
+seeing the shared beginning and itself, blind to its neighbours, by the attention mask. Nothing is
+padded, and the beginning, over a thousand tokens in a few-shot prompt, is never copied per item.
+The tokens of a label of several tokens branch off its item's question in the same way.
+
+Personas that differ only in their shift are rows of one batch, and up to the first steered
+layer their rows are equal: the pass begins with a single row, which becomes one a persona at
+the first steered projection. Keys and values are kept within one call only, for one prompt and
+one set of displacements, since they are wrong under any other.
+
+This needs a model whose attention obeys a mask and explicit positions; `can_share` tries it once
+against the plain forward pass. `full.py` scores the models that fail, at several times the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from personalign.model.heads import text_config
+from personalign.model.packing import Pack, lay_out
+from personalign.model.questions import QuestionTokens
+from personalign.model.readout import logits_at
+from personalign.model.steer import steer_heads
+
+if TYPE_CHECKING:
+    from personalign.model.decoder import Decoder
+
+TOKENS_PER_PASS = 32_768
+"""Bound on rows * (prefix + pack) of one forward pass, so that keys and values fit memory."""
+
+BUSY_TOKENS = {"cpu": 2_560}
+"""Rows * pack beyond which a pass only gets slower, by device; caches of CPUs are small."""
+
+PASS_COST = {"cpu": 40, "cuda": 700}
+"""What starting a forward pass costs, in tokens of work."""
+
+PREFIX_COPY = 0.02
+"""What copying a prefix token's keys and values costs, in tokens of work."""
+
+KEYS_PER_WIDTH = 6
+"""Keys per hidden width whose comparison costs as much as a token's matrix products."""
+
+Layers = list[tuple[torch.Tensor, torch.Tensor]]
+"""Keys and values of each layer, (rows, heads, time, head_dim); rows is 1 where rows are equal."""
+
+
+def shared_scores(
+    decoder: Decoder,
+    questions: QuestionTokens,
+    labels: Sequence[Sequence[int]],
+    displacements: Mapping[int, torch.Tensor],
+    *,
+    rows: int,
+    generated_only: bool = False,
+    batch_rows: int = 512,
+    progress: Callable[[int], None] | None = None,
+) -> torch.Tensor:
+    """Log-probability of every label of every item, for rows that differ in displacements only.
+
+    labels: token ids of each label, as they follow the begun reply.
+    displacements: layer -> (rows, heads * head_dim); empty for the plain model, then rows is 1.
+    generated_only: push the tokens of replies only, instead of all.
+    batch_rows: answers computed at once. progress: called with the answers each pass gave.
+    Returns (rows, items, labels) float32 on the CPU; NaN where logits overflow.
+    """
+    prefix_length, item_tokens = len(questions.prefix), sum(map(len, questions.suffixes))
+    room = _room(decoder, prefix_length, rows, item_tokens)
+    packs = lay_out(decoder, questions, labels, room=room, most=batch_rows)
+    most = max(len(pack.items) for pack in packs)
+    longest = prefix_length + max(len(pack.tokens) for pack in packs)
+    busy = BUSY_TOKENS.get(decoder.device.type, TOKENS_PER_PASS)
+    at_once = max(1, min(batch_rows // most, busy // room, TOKENS_PER_PASS // longest))
+    scores = torch.empty(rows, len(questions.suffixes), len(labels))
+    plain = _read_prefix(decoder, questions.prefix, {}, 1) if generated_only else None
+    for chosen in _batches(displacements, rows, at_once):
+        pushed = _of_rows(displacements, chosen)
+        count = len(chosen) if pushed else 1
+        prefix = _read_prefix(decoder, questions.prefix, pushed, count) if plain is None else plain
+        for pack in packs:
+            logits = _read_pack(decoder, pack, prefix, pushed, count, generated_only)
+            found = pack.reads.scores(logits).cpu().view(count, len(pack.items), len(labels))
+            scores[torch.tensor(chosen)[:, None], torch.tensor(pack.items)] = found
+            if progress is not None:
+                progress(len(chosen) * len(pack.items))
+    return scores
+
+
+def _read_prefix(
+    decoder: Decoder, prefix: Sequence[int], pushed: Mapping[int, torch.Tensor], rows: int
+) -> Layers:
+    """Keys and values of what all items begin with; nothing for an empty beginning."""
+    if not prefix:
+        return []
+    cache = DynamicCache()
+    ids = torch.tensor([prefix], device=decoder.device)
+    with _branching(decoder, pushed, rows):
+        decoder.body(
+            input_ids=ids,
+            position_ids=torch.arange(len(prefix), device=decoder.device)[None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+    return [_keys_and_values(layer) for layer in cache.layers]
+
+
+def _keys_and_values(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return layer.keys, layer.values
+
+
+def _read_pack(
+    decoder: Decoder,
+    pack: Pack,
+    prefix: Layers,
+    pushed: Mapping[int, torch.Tensor],
+    rows: int,
+    generated_only: bool,
+) -> torch.Tensor:
+    """Logits of a pack's positions in every row, (rows, positions, vocabulary)."""
+    branch = min(pushed, default=len(prefix))
+    cache = DynamicCache()
+    for number, (keys, values) in enumerate(prefix):
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys, values)
+        wanted = rows if number > branch else 1  # rows are still one up to the branching layer
+        layer.keys = keys.expand(wanted, -1, -1, -1)
+        layer.values = values.expand(wanted, -1, -1, -1)
+        cache.layers.append(layer)
+    start = prefix[0][0].shape[-2] if prefix else 0
+    index = torch.arange(rows, device=decoder.device).repeat_interleave(len(pack.places))
+    where = pack.replies.expand(rows, -1) if generated_only else None
+    with _branching(decoder, pushed, rows, where):
+        logits = logits_at(
+            decoder,
+            index,
+            pack.places.repeat(rows),
+            input_ids=pack.tokens[None],
+            attention_mask=pack.mask,
+            position_ids=(start + pack.offsets)[None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+    return logits.view(rows, len(pack.places), -1)
+
+
+@contextmanager
+def _branching(
+    decoder: Decoder,
+    pushed: Mapping[int, torch.Tensor],
+    rows: int,
+    positions: torch.Tensor | None = None,
+) -> Iterator[None]:
+    """Steer, turning the single row of a pass into `rows` at the first steered projection.
+
+    From there on everything is broadcast against the one row that came before: the residual
+    stream, the mask, the rotary positions.
+    """
+
+    def branch(_module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0].expand(rows, -1, -1), *args[1:])
+
+    if not pushed:
+        yield
+        return
+    handle = decoder.heads.projections[min(pushed)].register_forward_pre_hook(branch)
+    try:
+        with steer_heads(decoder, pushed, positions=positions):
+            yield
+    finally:
+        handle.remove()
+
+
+def _room(decoder: Decoder, prefix: int, rows: int, tokens: int) -> int:
+    """How many tokens a pack should hold.
+
+    A larger pack starts fewer passes and copies the prefix less often, but every token is compared
+    with the whole pack. With c the cost of a pass in tokens and w the keys whose comparison costs
+    as much as a token's matrix products, the cost per token, (c + rows * room * room / w) / room,
+    is least at sqrt(c * w / rows).
+    """
+    width = int(getattr(text_config(decoder.model), "hidden_size", 1024))
+    passes = PASS_COST.get(decoder.device.type, 100) + rows * prefix * PREFIX_COPY
+    best = sqrt(passes * KEYS_PER_WIDTH * width / rows)
+    return int(min(max(best, 64), 1024, max(tokens, 64)))
+
+
+def _batches(
+    displacements: Mapping[int, torch.Tensor], rows: int, at_once: int
+) -> Iterator[list[int]]:
+    """Rows in batches, those that are first steered in a late layer together."""
+    first = [0] * rows
+    for layer in sorted(displacements, reverse=True):
+        for row in displacements[layer].any(dim=1).nonzero().flatten().tolist():
+            first[row] = layer
+    order = sorted(range(rows), key=lambda row: first[row])
+    for start in range(0, rows, at_once):
+        yield order[start : start + at_once]
+
+
+def _of_rows(
+    displacements: Mapping[int, torch.Tensor], chosen: Sequence[int]
+) -> dict[int, torch.Tensor]:
+    """The displacements of some rows, without the layers in which none of them is steered."""
+    rows = {layer: pushes[list(chosen)] for layer, pushes in displacements.items()}
+    return {layer: pushes for layer, pushes in rows.items() if bool(pushes.any())}

@@ -1,0 +1,105 @@
+"""The embedded model does what it is there for: it can be asked, told who it is, and steered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from personalign.dataset.papi import read_people
+from personalign.dataset.people import Respondents
+from personalign.dataset.simulate import simulate
+from personalign.evaluation.aligned import aligned_score
+from personalign.evaluation.swap import swap_control
+from personalign.inventory.items import ipip_neo_300
+from personalign.methods.few_shot import FewShot
+from personalign.methods.none import NoPersona
+from personalign.methods.pas import Pas
+from personalign.model.answer import answer_items, answer_items_by_text
+from personalign.model.decoder import Decoder
+from personalign.model.generate import generate
+from personalign.model.loading import POCKET_FOLDER
+from personalign.model.persona import PLAIN
+from personalign.model.prompts import PAPI, REWORDED, SHUFFLED
+
+
+@pytest.fixture(scope="module")
+def pocket() -> Decoder:
+    return Decoder.load("pocket")
+
+
+@pytest.fixture(scope="module")
+def people() -> Respondents:
+    return simulate(12, seed=2024)
+
+
+def _answers(method, people: Respondents, items) -> np.ndarray:
+    return method.predict(people.only(people.inventory.tuning), items)
+
+
+def _composite(method, people: Respondents) -> float:
+    items = people.inventory.held_out
+    return aligned_score(_answers(method, people, items), people, items).composite
+
+
+def test_the_weights_are_small_and_come_with_a_card() -> None:
+    assert (POCKET_FOLDER / "model.safetensors").stat().st_size <= 16e6
+    assert "simulated" in (POCKET_FOLDER / "README.md").read_text()
+
+
+def test_it_means_one_of_the_five_options(pocket) -> None:
+    items = ipip_neo_300().items[:40]
+    for wording in (PAPI, REWORDED, SHUFFLED):
+        assert answer_items(pocket, [PLAIN], items, wording=wording).mass.mean() > 0.95
+    by_text = answer_items_by_text(pocket, [PLAIN], items)
+    assert not by_text.unparsed.any()
+    assert np.array_equal(by_text.responses(), answer_items(pocket, [PLAIN], items).responses())
+
+
+@pytest.mark.slow
+def test_who_it_is_told_to_be_shows_in_its_answers(pocket, people) -> None:
+    none, told = NoPersona(pocket), FewShot(pocket)
+    items = people.inventory.held_out
+    answers = _answers(told, people, items)
+    assert _composite(told, people) < 0.92 * _composite(none, people)
+    assert swap_control(answers, people, items).difference.interval.low > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wording", [REWORDED, SHUFFLED])
+def test_it_still_knows_who_it_is_when_asked_in_another_way(pocket, people, wording) -> None:
+    none, told = NoPersona(pocket, wording=wording), FewShot(pocket, wording=wording)
+    assert _composite(told, people) < 0.95 * _composite(none, people)
+    assert _composite(none, people) < 1.1 * _composite(NoPersona(pocket), people)
+
+
+@pytest.mark.slow
+def test_pas_moves_it_towards_the_person(pocket, people, tmp_path) -> None:
+    pas = Pas(pocket, cache=tmp_path)
+    items = people.inventory.held_out
+    answers = _answers(pas, people, items)
+    assert _composite(pas, people) < _composite(NoPersona(pocket), people)
+    assert swap_control(answers, people, items).difference.interval.low > 0
+
+
+@pytest.mark.slow
+def test_released_people_score_as_the_card_says(pocket, released, tmp_path) -> None:
+    """The bounds the project promises on the 150 released people of the test data."""
+    people = read_people(released / "papi" / "respondents_dev.json")
+    assert _composite(NoPersona(pocket), people) <= 3.0
+    assert _composite(FewShot(pocket), people) <= 2.05
+    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.38
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wording", [REWORDED, SHUFFLED])
+def test_released_people_in_another_wording(pocket, released, wording) -> None:
+    people = read_people(released / "papi" / "respondents_dev.json").select(slice(0, 40))
+    assert _composite(NoPersona(pocket, wording=wording), people) <= 3.3
+    assert _composite(FewShot(pocket, wording=wording), people) <= 2.4
+
+
+def test_it_writes_text_and_ends_its_turn(pocket) -> None:
+    question = [{"role": "user", "content": "What would you do with a free Saturday?"}]
+    (reply,) = generate(pocket, PLAIN, [question], max_new_tokens=120)
+    assert 3 <= len(reply.split()) < 100
+    assert "<|" not in reply
