@@ -1,0 +1,1 @@
+"""A person's answers to a persona, by one of several methods, and predictors to beat."""

@@ -1,0 +1,83 @@
+"""The seam every method has: from what people answered to what they would answer.
+
+`Method.predict` is all a score needs, so predictors without a model fit. A `PersonaMethod` makes a
+`Persona` for each person and lets the model answer as it. Callers hand over people whose answers
+to the tuning items alone are visible: `respondents.only(inventory.tuning)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalign.model.prompts import PAPI, Wording
+
+if TYPE_CHECKING:
+    from personalign.dataset.people import Respondents
+    from personalign.inventory.items import Item
+    from personalign.model.decoder import Decoder
+    from personalign.model.persona import Persona
+
+Progress = Callable[[int, int], None]
+"""Called as progress(done, total)."""
+
+
+class Method(ABC):
+    """Something that says what people would answer."""
+
+    name: str
+    """What the method is called in tables and on the command line."""
+    description: str
+    """One line on what it does."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that changes the method's answers, as it goes into results."""
+        return {}
+
+    @abstractmethod
+    def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
+        """(people, items) predicted responses 1-5; 0 where there is none.
+
+        respondents: people of whom the method sees the answers it may learn from.
+        """
+
+
+class PersonaMethod(Method):
+    """A method that turns each person into a persona of one model."""
+
+    def __init__(self, decoder: Decoder, *, wording: Wording = PAPI) -> None:
+        self.decoder = decoder
+        """The model the personas are made for and answer with."""
+        self.wording = wording
+        """How items are put to the model."""
+
+    @abstractmethod
+    def personas(
+        self, respondents: Respondents, *, progress: Progress | None = None
+    ) -> list[Persona]:
+        """One persona a person, in their order; progress counts people or finer steps."""
+
+    def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
+        """(people, items) the most probable options, asked of the model as each persona."""
+        from personalign.model.answer import answer_items
+
+        personas = self.personas(respondents)
+        return answer_items(self.decoder, personas, items, wording=self.wording).responses()
+
+    def provenance(self) -> dict[str, Any]:
+        """What every persona of this method records of where it comes from."""
+        from personalign import __version__
+        from personalign.inventory.items import ipip_neo_300
+
+        return {
+            **self.decoder.provenance,
+            "method": self.name,
+            "settings": {**self.settings, "wording": self.wording.name},
+            "inventory": ipip_neo_300().name,
+            "version": __version__,
+        }

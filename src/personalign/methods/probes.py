@@ -1,0 +1,158 @@
+"""A probe for every attention head: can its output tell what this person would say?
+
+Paper, section 4.2: per head a logistic regression on the outputs of 240 short chats, two an item:
+answered "Very Accurate" and "Very Inaccurate". The label of a chat is whether its answer is on this
+person's side, so labels are all that differs from person to person, and all heads of all people are
+fitted together (see `logistic.py`). The same numbers come from scikit-learn, head by head, only
+slower: benchmarks/probes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from personalign.methods.logistic import Whitened, solve, whiten
+
+AGREE, DISAGREE = (4, 5), (1, 2)
+"""Responses that count as agreeing and as disagreeing; 3 is neither, 0 is missing."""
+
+CACHE_BYTES = 24 * 2**20
+"""On a CPU, heads are taken so many at a time that their numbers fit in its cache."""
+
+GPU_BYTES = 2 * 2**30
+"""On a GPU, so many that they fit in this much of its memory."""
+
+LARGE = 300.0
+"""Mean squared length of a head's centred outputs from which float32 no longer does."""
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Every head's probe for every person."""
+
+    weights: NDArray[np.float32] = field(repr=False)
+    """(people, layers, heads, head_dim) of the outputs as they are."""
+    intercepts: NDArray[np.float32] = field(repr=False)
+    """(people, layers, heads)."""
+    train_accuracy: NDArray[np.float64] = field(repr=False)
+    """(people, layers, heads) share of training rows on the right side; NaN without any."""
+    validation_accuracy: NDArray[np.float64] = field(repr=False)
+    """(people, layers, heads) share of the other kept rows on the right side; NaN without any."""
+
+
+def row_labels(responses: NDArray[np.integer]) -> NDArray[np.int8]:
+    """(people, 2 * items) labels of the chats: +1 this person's side, -1 the other, 0 left out.
+
+    responses: (people, items) 1-5, 0 missing. Row 2i is item i answered "Very Accurate", row
+    2i + 1 "Very Inaccurate". Neutral and missing answers label nothing.
+
+    >>> row_labels(np.array([[5, 3, 2]]))
+    array([[ 1, -1,  0,  0, -1,  1]], dtype=int8)
+    """
+    side = np.isin(responses, AGREE).astype(np.int8) - np.isin(responses, DISAGREE)
+    return np.stack([side, -side], axis=-1).reshape(len(side), -1)
+
+
+class ProbeFitter:
+    """The head outputs of one model, prepared for the labels of any number of people."""
+
+    def __init__(
+        self,
+        outputs: torch.Tensor,
+        fitted: NDArray[np.bool_] | None = None,
+        *,
+        device: torch.device | str | None = None,
+    ) -> None:
+        """outputs: (rows, layers, heads, head_dim), the same for everybody. fitted: (rows,) which
+        rows labels may be fitted to; None is all of them, quicker the fewer. device: where to
+        compute; None is where the outputs are.
+        """
+        self.shape = tuple(outputs.shape)
+        rows, layers, heads, width = self.shape
+        self.device = torch.device(device if device is not None else outputs.device)
+        chosen = np.ones(rows, dtype=bool) if fitted is None else fitted
+        self.base = int(chosen.sum())
+        self.order = np.argsort(~chosen, kind="stable")  # rows that may be fitted come first
+        flat = outputs.reshape(rows, layers * heads, width)
+        size = self._heads_at_once(1)
+        self._prepared = [
+            self._prepare(flat[:, start : start + size]) for start in range(0, layers * heads, size)
+        ]
+
+    def fit(self, labels: NDArray[np.int8], train: NDArray[np.bool_]) -> Probes:
+        """Fit and judge all heads' probes of some people.
+
+        labels: (people, rows) +1, -1, or 0 for rows to leave out (`row_labels`).
+        train: (rows,) or (people, rows) true where a row trains; the others judge.
+        """
+        _, layers, heads, width = self.shape
+        people, total = len(labels), layers * heads
+        trains = np.broadcast_to(train, labels.shape)[:, self.order]
+        sides = labels[:, self.order]
+        assert not (trains & (sides != 0))[:, self.base :].any(), "a row trains that is not fitted"
+        signs = self._tensor(np.where(trains, sides, 0)[:, : self.base])
+        side = self._tensor(sides) > 0
+        training = self._tensor(trains & (sides != 0)).float()
+        judging = self._tensor(~trains & (sides != 0)).float()
+        weights = np.empty((people, total, width), np.float32)
+        intercepts = np.empty((people, total), np.float32)
+        accuracies = np.empty((2, people, total))
+        for start, problems in self._chunks(people):
+            solution, centred = solve(problems, signs)
+            decisions = solution @ problems.features.transpose(1, 2) + centred
+            right = ((decisions > 0) == side).float()
+            found = problems.weights(solution)
+            span = slice(start, start + len(found))
+            for place, mask in enumerate((training, judging)):
+                share = (right * mask).sum(-1) / mask.sum(-1)
+                accuracies[place, :, span] = share.T.cpu().numpy()
+            shifted = centred[..., 0] - (found * problems.centres).sum(-1)
+            weights[:, span] = found.transpose(0, 1).float().cpu().numpy()
+            intercepts[:, span] = shifted.T.float().cpu().numpy()
+        shape = (people, layers, heads)
+        return Probes(
+            weights=weights.reshape(*shape, width),
+            intercepts=intercepts.reshape(shape),
+            train_accuracy=accuracies[0].reshape(shape),
+            validation_accuracy=accuracies[1].reshape(shape),
+        )
+
+    def _tensor(self, array: NDArray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def _prepare(self, outputs: torch.Tensor) -> Whitened:
+        """Outputs of some heads, (rows, heads, head_dim), as problems."""
+        ordered = outputs[torch.from_numpy(self.order).to(outputs.device)]
+        features = ordered.to(self.device, torch.float32).transpose(0, 1).contiguous()
+        size = features.var(dim=1, correction=0).sum(-1).max()
+        if float(size) > LARGE and self.device.type != "mps":
+            features = features.double()
+        return whiten(features, self.base)
+
+    def _chunks(self, people: int) -> Iterator[tuple[int, Whitened]]:
+        """(first head, problems): all heads, as many at a time as is quick for so many people."""
+        start = 0
+        for prepared in self._prepared:
+            count = len(prepared.features)
+            size = min(count, self._heads_at_once(people))
+            for first in range(0, count, size):
+                part = slice(first, first + size)
+                some = replace(
+                    prepared,
+                    features=prepared.features[part],
+                    factor=prepared.factor[part],
+                    centres=prepared.centres[part],
+                )
+                yield start + first, some
+            start += count
+
+    def _heads_at_once(self, people: int) -> int:
+        rows, width = self.shape[0], self.shape[3]
+        one_head = 4 * (rows * width + people * (8 * rows + 4 * width))
+        budget = CACHE_BYTES if self.device.type == "cpu" else GPU_BYTES
+        return max(1, budget // one_head)
