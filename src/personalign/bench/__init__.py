@@ -1,0 +1,8 @@
+"""Methods run over people: raw answers kept, tables and reports derived from them."""
+
+from __future__ import annotations
+
+from personalign.bench.evaluate import Evaluation, Row, evaluate_methods
+from personalign.bench.store import ResultStore
+
+__all__ = ["Evaluation", "ResultStore", "Row", "evaluate_methods"]

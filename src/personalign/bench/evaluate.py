@@ -1,0 +1,292 @@
+"""Methods over people, scored: `evaluate_methods` gives an `Evaluation`, everything a table needs.
+
+What a method learns it learns from a person's answers to the 120 tuning items; scores are on the
+other 180. Beside the methods stand the reference rows, which use no model at all, and beside every
+method that makes personas its swap control. Scores derive from raw answers each time: with the
+answers stored, another decision or table costs no model call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalign import __version__
+from personalign.bench.collect import PEOPLE_PER_BLOCK, Collected, collect
+from personalign.bench.store import ResultStore, RunKey, code_digest, people_digest
+from personalign.errors import EvaluationError
+from personalign.evaluation.aligned import AlignedScore, aligned_score
+from personalign.evaluation.statistics import PairedDifference, paired_difference
+from personalign.evaluation.swap import SwapControl, swap_control
+
+if TYPE_CHECKING:
+    from personalign.dataset.people import Respondents
+    from personalign.inventory.items import Item
+    from personalign.methods.base import Method
+    from personalign.model.answer import Decision
+    from personalign.model.decoder import Decoder
+    from personalign.model.prompts import Wording
+
+PROTOCOLS = ("honest", "paper")
+"""What may be asked for; "paper" lets a method tune on the held-out items and marks its row."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as progress(name of the row, people done, people in all)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a method or a reference predictor."""
+
+    name: str
+    """The method's name."""
+    description: str
+    """One line on what it does."""
+    reference: bool
+    """Whether it is a reference predictor, which asks no model."""
+    fitted_on: str | None
+    """The population a reference was fitted on; None where it needs none."""
+    protocol: str
+    """"paper" where the row tuned itself on the held-out items, else "honest"."""
+    score: AlignedScore
+    """How close it came."""
+    responses: NDArray[np.int8] = field(repr=False)
+    """(people, items) the answers that were scored."""
+    seconds: tuple[float, float]
+    """Seconds of making all personas and of answering for all people."""
+    label_mass: float | None = None
+    """Mean probability of the five labels among all tokens; small: the model would rather say
+    something else. None without a model."""
+    swap: SwapControl | None = field(default=None, repr=False)
+    """The same people with somebody else's persona; None where everybody's persona is the same."""
+    paired: dict[str, PairedDifference] = field(default_factory=dict, repr=False)
+    """By the other row's name: this composite minus the other's, person by person."""
+    records: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """One a person: alpha, heads and provenance of the persona."""
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The method's settings."""
+
+    @property
+    def seconds_per_person(self) -> float:
+        """Seconds of making and answering, shared costs included, per person."""
+        return sum(self.seconds) / max(1, len(self.responses))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every row of one evaluation, and what it was done with."""
+
+    methods: tuple[Row, ...]
+    """The methods, in the order asked for."""
+    references: tuple[Row, ...]
+    """The reference rows."""
+    people: Respondents = field(repr=False)
+    """The people, with all their answers."""
+    items: tuple[Item, ...] = field(repr=False)
+    """The held-out items that were scored."""
+    model: str
+    """The model's name."""
+    fingerprint: str
+    """The model's fingerprint."""
+    wording: str
+    """Name of the question's wording."""
+    decision: str
+    """How option probabilities became responses."""
+    protocol: str
+    """"honest" or "paper"."""
+    seed: int
+    """Seed of the methods, the bootstrap and the swap."""
+    version: str = __version__
+    """Personalign's version."""
+
+    def row(self, name: str) -> Row:
+        """The row with this name; EvaluationError names those there are."""
+        for row in (*self.methods, *self.references):
+            if row.name == name:
+                return row
+        names = ", ".join(row.name for row in (*self.methods, *self.references))
+        raise EvaluationError(f"This evaluation has no row {name!r}; its rows are {names}.")
+
+    @property
+    def own(self) -> NDArray[np.int8]:
+        """(people, items) what the people answered themselves."""
+        return self.people.responses[:, self.people.inventory.columns(self.items)]
+
+
+def evaluate_methods(
+    decoder: Decoder,
+    people: Respondents,
+    methods: Sequence[str | Method],
+    *,
+    population: Respondents | None = None,
+    wording: Wording | None = None,
+    decision: Decision = "mode",
+    protocol: str = "honest",
+    seed: int = 0,
+    out: Path | str | None = None,
+    references: bool = True,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    block: int = PEOPLE_PER_BLOCK,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Run methods over people and score them on the held-out items.
+
+    Args:
+        decoder: the model that answers.
+        people: people with answers to all 300 items, as far as they gave them.
+        methods: names from the registry, or methods ready made.
+        population: people the reference predictors are fitted on; simulated people without one.
+            They must not be the people scored.
+        wording: how the items are put to the model; the paper's wording by default.
+        decision: how option probabilities become one response: "mode", "median" or "mean".
+        protocol: "honest", or "paper" for the released procedure, which marks its rows.
+        seed: of the methods, the bootstrap and the swap.
+        out: a folder for raw answers; a run that stopped is taken up from there.
+        references: whether to add the reference rows.
+        settings: by method name, keyword arguments for that method.
+        block: people between two writes to the store.
+        progress: called with (row, people done, people in all).
+
+    Raises:
+        EvaluationError: nobody to score, no method, a name twice, an unknown protocol.
+        MethodError: an unknown method, or settings it cannot take.
+    """
+    from personalign.methods.reference import reference_methods
+    from personalign.model.prompts import PAPI
+
+    wording = wording or PAPI
+    if protocol not in PROTOCOLS:
+        raise EvaluationError(
+            f"There is no protocol {protocol!r}; the protocols are {', '.join(PROTOCOLS)}."
+        )
+    if not len(people):
+        raise EvaluationError("There are no people to evaluate; give a file with at least one.")
+    made = [
+        _made(method, decoder, wording, protocol, decision, seed, settings or {})
+        for method in methods
+    ]
+    names = [method.name for method in made]
+    if not names or len(set(names)) < len(names):
+        raise EvaluationError(
+            f"Name at least one method, and each only once; got {', '.join(names) or 'nothing'}."
+        )
+    items = people.inventory.held_out
+    store = ResultStore(out)
+    digest = people_digest(people)
+    rows = []
+    for method in made:
+        key = RunKey(
+            method=method.name,
+            settings=dict(method.settings),
+            model=decoder.fingerprint,
+            people=digest,
+            items=tuple(item.number for item in items),
+            wording=asdict(wording),
+            protocol=protocol,
+            seed=seed,
+            version=__version__,
+            code=code_digest(),
+        )
+        got = collect(
+            method,
+            people,
+            items,
+            store.open(key),
+            decision=decision,
+            block=block,
+            progress=_named(progress, method.name),
+        )
+        rows.append(_row(method, got, people, items, seed, reference=False))
+    beside = []
+    for method in reference_methods(population) if references else ():
+        got = collect(
+            method,
+            people,
+            items,
+            ResultStore(None).open(key),
+            progress=_named(progress, method.name),
+        )
+        beside.append(_row(method, got, people, items, seed, reference=True))
+    return Evaluation(
+        methods=tuple(_paired(row, [*rows, *beside], seed) for row in rows),
+        references=tuple(beside),
+        people=people,
+        items=tuple(items),
+        model=decoder.name,
+        fingerprint=decoder.fingerprint,
+        wording=wording.name,
+        decision=decision,
+        protocol=protocol,
+        seed=seed,
+    )
+
+
+def _made(
+    method: str | Method,
+    decoder: Decoder,
+    wording: Wording,
+    protocol: str,
+    decision: str,
+    seed: int,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> Method:
+    """The method itself, built from the registry where only its name was given.
+
+    What the whole run has one value of goes to every method that takes it.
+    """
+    if not isinstance(method, str):
+        return method
+    from personalign.methods.registry import METHODS, get_method
+
+    common = {"wording": wording, "protocol": protocol, "seed": seed, "decision": decision}
+    takes = signature(METHODS[method]).parameters if method in METHODS else {}
+    shared = {name: value for name, value in common.items() if name in takes}
+    return get_method(method, decoder=decoder, **{**shared, **settings.get(method, {})})
+
+
+def _row(
+    method: Method,
+    got: Collected,
+    people: Respondents,
+    items: Sequence[Item],
+    seed: int,
+    *,
+    reference: bool,
+) -> Row:
+    swaps = any(record["heads"] or record["prompted"] for record in got.records)
+    return Row(
+        name=method.name,
+        description=method.description,
+        reference=reference,
+        fitted_on=getattr(method, "population", None),
+        protocol=getattr(method, "protocol", "honest"),
+        score=aligned_score(got.responses, people, items, seed=seed),
+        responses=got.responses,
+        seconds=got.seconds,
+        label_mass=None if got.mass is None else float(got.mass.mean()),
+        swap=swap_control(got.responses, people, items, seed=seed)
+        if swaps and len(people) > 1
+        else None,
+        records=got.records,
+        settings=dict(method.settings),
+    )
+
+
+def _paired(row: Row, rows: Sequence[Row], seed: int) -> Row:
+    """The row with its differences to all others, person by person."""
+    differences = {
+        other.name: paired_difference(row.score.per_person, other.score.per_person, seed=seed)
+        for other in rows
+        if other.name != row.name
+    }
+    return replace(row, paired=differences)
+
+
+def _named(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(name, done, total)
