@@ -1,0 +1,311 @@
+"""Training rows for the pocket model: chats of freshly simulated people.
+
+A row is one chat of fixed length. Its system prompt is neutral or lists some of a person's
+answers; its turns are questionnaire questions answered by that person, in the product's wording
+or any other, or ordinary dialogue in which the person shows. Every place where an answer is
+predicted carries the ideal observer's probabilities of the five responses (observer.py), those
+inside the listed answers of the system prompt included; dialogue carries plain next tokens.
+
+Rows depend on (seed, step) only, so that training can be repeated and resumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from transformers import PreTrainedTokenizerFast
+
+from personalign.dataset.simulate import (
+    Population,
+    draw_factors,
+    draw_responses,
+    load_population,
+    simulate,
+)
+from personalign.inventory.items import ipip_neo_300
+from personalign.inventory.keys import FACETS
+from personalign.model.prompts import FEW_SHOT_OPENING, NEUTRAL_SYSTEM_PROMPT, OPTIONS, PAPI
+from recipes.pocket import dialogue
+from recipes.pocket.observer import amplified, observe
+from recipes.pocket.tokenizer import ASSISTANT, BEGIN, END, PAD, SYSTEM, USER
+from recipes.pocket.wordings import (
+    WordingDraw,
+    sample_neutral_system_prompt,
+    sample_persona_list,
+    sample_wording,
+)
+
+SHORT, LONG = 336, 1152
+"""Tokens in a row of a few turns, and in one whose system prompt lists 50-120 answers."""
+_FACET_ORDER = [f"{trait}{number}" for trait in "NEOAC" for number in range(1, 7)]
+
+
+@dataclass
+class Batch:
+    """Rows of one length, with every target as flat arrays over (row, position)."""
+
+    tokens: np.ndarray
+    """(rows, length) int64."""
+    answer_at: np.ndarray
+    """(answers, 2) row and position after which an answer is predicted."""
+    answer_ids: np.ndarray
+    """(answers, 5) the token that says response 1-5 there."""
+    answer_targets: np.ndarray
+    """(answers, 5) the ideal observer's probabilities."""
+    posteriors: np.ndarray
+    """(answers, factors) the observer's posterior mean of the factors there."""
+    evidence_at: np.ndarray
+    """(given, 2) row and position of each answer's own token."""
+    evidence: np.ndarray
+    """(given, factors) what that answer alone says."""
+    text_at: np.ndarray
+    """(tokens, 2) row and position after which a dialogue token is predicted."""
+    text_ids: np.ndarray
+    """(tokens,) that token."""
+    form_at: np.ndarray
+    """(tokens, 2) the same for the fixed form around an answer."""
+    form_ids: np.ndarray
+    """(tokens,)."""
+
+
+@dataclass
+class _Row:
+    tokens: list[int] = field(default_factory=list)
+    columns: list[int] = field(default_factory=list)
+    answer_at: list[int] = field(default_factory=list)  # -1: evidence only, not predicted
+    answer_ids: list[tuple[int, ...]] = field(default_factory=list)
+    given_at: list[int] = field(default_factory=list)  # -1: no single token holds it
+    text: list[tuple[int, int]] = field(default_factory=list)
+    form: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Corpus:
+    """Draws batches; holds the questionnaire's token ids so that rows are built quickly."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> None:
+        self.seed = seed
+        self.population = load_population()
+        self.items = list(ipip_neo_300())
+        self.statements = [item.statement for item in self.items]
+        tuning = [item for item in self.items if item.short_number is not None]
+        self.tuning = np.array([i.number - 1 for i in sorted(tuning, key=lambda i: i.short_number)])
+        self._encode = lambda text: tokenizer.encode(text, add_special_tokens=False)
+        self._encode_many = lambda texts: [
+            encoding.ids
+            for encoding in tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)
+        ]
+        special = tokenizer.convert_tokens_to_ids
+        self._begin, self._pad, self._end = special(BEGIN), special(PAD), special(END)
+        self._role = {"system": special(SYSTEM), "user": special(USER)}
+        self._role["assistant"] = special(ASSISTANT)
+        self._options = tuple(self._encode(OPTIONS[r])[0] for r in range(1, 6))
+        self._questions = self._encode_many([PAPI.ask_statement(s) for s in self.statements])
+        self._opening = self._encode(FEW_SHOT_OPENING)
+        self._first_line = self._encode_many([f"{s}:" for s in self.statements])
+        self._next_line = self._encode_many([f";{s}:" for s in self.statements])
+        self._papi = _Form(
+            self._encode(PAPI.reply_prefix),
+            tuple(self._encode(PAPI.label_of(r))[0] for r in range(1, 6)),
+            [self._encode(PAPI.reply_to(r).split(PAPI.label_of(r), 1)[1]) for r in range(1, 6)],
+        )
+        crowd = simulate(4000, seed=seed).keyed
+        facet_of = np.array([_FACET_ORDER.index(item.facet) for item in self.items])
+        self._facet_members = np.eye(30)[facet_of] / 10
+        scores = crowd @ self._facet_members
+        self._facet_mean, self._facet_sd = scores.mean(axis=0), scores.std(axis=0)
+        self._signs = np.array([item.sign for item in self.items])
+        assert set(_FACET_ORDER) == set(FACETS)
+
+    def batch(self, step: int, *, length: int, rows: int, amplify: float = 1.0) -> Batch:
+        """The batch of one training step."""
+        rng = np.random.default_rng([self.seed, step, length])
+        population = amplified(self.population, amplify)
+        people = draw_responses(population, draw_factors(population, rows, rng), rng)
+        drawn = [self._row(rng, person, length) for person in people]
+        return self._collate(drawn, people, population, length)
+
+    def _row(self, rng: np.random.Generator, person: np.ndarray, length: int) -> _Row:
+        row = _Row(tokens=[self._begin])
+        long = length == LONG
+        self._system_turn(row, rng, person, long)
+        talks = rng.random() < (0.1 if long else 0.4)
+        if talks and not row.columns and rng.random() < 0.35:
+            return self._general(row, rng, length)
+        order = rng.permutation(300)
+        if rng.random() < 0.3:  # ask about listed items too
+            order = np.concatenate([rng.permutation(self.tuning)[:5], order])
+        roll = rng.random()
+        if roll < 0.5:
+            draw = None
+        elif roll < 0.62:
+            draw = _mixed_options(rng)
+        else:
+            draw = sample_wording(rng)
+        questions = int(rng.integers(0, 9)) if talks else 300
+        self._question_turns(row, person, order[:questions], draw, length)
+        while talks and len(row.tokens) < length:
+            self._talk(row, dialogue.sample_dialogue(rng, self._facets(person)))
+        return row
+
+    def _system_turn(
+        self, row: _Row, rng: np.random.Generator, person: np.ndarray, long: bool
+    ) -> None:
+        if not long and rng.random() < 0.45:
+            text = (
+                NEUTRAL_SYSTEM_PROMPT if rng.random() < 0.3 else sample_neutral_system_prompt(rng)
+            )
+            if text:
+                row.tokens += [self._role["system"], *self._encode(text), self._end]
+            return
+        k = int(rng.integers(50, 121)) if long else int(rng.integers(1, 26))
+        if long and rng.random() < 0.35:
+            k = 120
+        pool = self.tuning if rng.random() < 0.7 else np.arange(300)
+        chosen = rng.permutation(pool)[:k]
+        if rng.random() < 0.5:
+            place = {int(c): n for n, c in enumerate(pool)}
+            chosen = np.array(sorted(chosen, key=lambda c: place[int(c)]))
+        row.tokens.append(self._role["system"])
+        if rng.random() < 0.7:
+            self._published_list(row, chosen, person)
+        else:
+            pairs = [(self.statements[c], int(person[c])) for c in chosen]
+            row.tokens += self._encode(sample_persona_list(rng)(pairs))
+            row.columns += [int(c) for c in chosen]
+            row.answer_at += [-1] * k
+            row.answer_ids += [self._options] * k
+            row.given_at += [-1] * k
+        row.tokens.append(self._end)
+
+    def _published_list(self, row: _Row, chosen: np.ndarray, person: np.ndarray) -> None:
+        row.tokens += self._opening
+        for n, column in enumerate(chosen):
+            row.tokens += (self._next_line if n else self._first_line)[column]
+            self._answer(row, int(column), self._options, self._options[person[column] - 1])
+
+    def _answer(self, row: _Row, column: int, ids: tuple[int, ...], given: int) -> None:
+        row.answer_at.append(len(row.tokens) - 1)
+        row.answer_ids.append(ids)
+        row.columns.append(column)
+        row.given_at.append(len(row.tokens))
+        row.tokens.append(given)
+
+    def _question_turns(
+        self,
+        row: _Row,
+        person: np.ndarray,
+        order: np.ndarray,
+        draw: WordingDraw | None,
+        length: int,
+    ) -> None:
+        """Questions and answers until the row is full; `draw` None is the product's wording."""
+        if draw is None:
+            asked, forms = [self._questions[c] for c in order], self._papi
+        else:
+            order = order[: length // 25]
+            asked = self._encode_many([draw.ask(self.statements[c]) for c in order])
+            forms = self._form(draw)
+        for column, question in zip(order, asked, strict=True):
+            if len(row.tokens) >= length:
+                return
+            response = int(person[column])
+            row.tokens += [self._role["user"], *question, self._end, self._role["assistant"]]
+            self._formal(row, forms.prefix)
+            self._answer(row, int(column), forms.labels, forms.labels[response - 1])
+            self._formal(row, [*forms.rests[response - 1], self._end])
+
+    def _form(self, draw: WordingDraw) -> _Form:
+        return _Form(
+            self._encode(draw.prefix),
+            tuple(self._encode(draw.label_of(r))[0] for r in range(1, 6)),
+            [self._encode(draw.rest_of(r)) for r in range(1, 6)],
+        )
+
+    def _formal(self, row: _Row, ids: list[int]) -> None:
+        for token in ids:
+            row.form.append((len(row.tokens) - 1, token))
+            row.tokens.append(token)
+
+    def _talk(self, row: _Row, messages: list[dict[str, str]]) -> None:
+        for message in messages:
+            row.tokens.append(self._role[message["role"]])
+            ids = [*self._encode(message["content"]), self._end]
+            if message["role"] == "assistant":
+                start = len(row.tokens) - 1
+                row.text += [(start + n, token) for n, token in enumerate(ids)]
+            row.tokens += ids
+
+    def _general(self, row: _Row, rng: np.random.Generator, length: int) -> _Row:
+        while len(row.tokens) < length:
+            self._talk(row, dialogue.general_dialogue(rng))
+        return row
+
+    def _facets(self, person: np.ndarray) -> np.ndarray:
+        """(30,) facet scores of a person against the population, N1 ... C6."""
+        keyed = np.where(self._signs < 0, 6 - person, person)
+        return (keyed @ self._facet_members - self._facet_mean) / self._facet_sd
+
+    def _collate(
+        self, rows: list[_Row], people: np.ndarray, population: Population, length: int
+    ) -> Batch:
+        tokens = np.full((len(rows), length), self._pad, dtype=np.int64)
+        answers: list[tuple] = []
+        given: list[tuple] = []
+        text: list[tuple[int, int, int]] = []
+        form: list[tuple[int, int, int]] = []
+        for r, row in enumerate(rows):
+            kept = row.tokens[:length]
+            tokens[r, : len(kept)] = kept
+            text += [(r, at, token) for at, token in row.text if at < length - 1]
+            form += [(r, at, token) for at, token in row.form if at < length - 1]
+            if not row.columns:
+                continue
+            columns = np.array(row.columns)
+            seen = observe(population, columns, people[r, columns].astype(float))
+            for n, at in enumerate(row.answer_at):
+                if 0 <= at < length - 1:
+                    answers.append((r, at, row.answer_ids[n], seen.options[n], seen.posterior[n]))
+                if 0 <= row.given_at[n] < length:
+                    given.append((r, row.given_at[n], seen.evidence[n]))
+        factors = population.loadings.shape[1]
+        texts, forms = np.array(text or np.empty((0, 3))), np.array(form or np.empty((0, 3)))
+        return Batch(
+            tokens=tokens,
+            answer_at=np.array([a[:2] for a in answers], dtype=np.int64).reshape(-1, 2),
+            answer_ids=np.array([a[2] for a in answers], dtype=np.int64).reshape(-1, 5),
+            answer_targets=np.array([a[3] for a in answers], dtype=np.float32).reshape(-1, 5),
+            posteriors=np.array([a[4] for a in answers], dtype=np.float32).reshape(-1, factors),
+            evidence_at=np.array([g[:2] for g in given], dtype=np.int64).reshape(-1, 2),
+            evidence=np.array([g[2] for g in given], dtype=np.float32).reshape(-1, factors),
+            text_at=texts[:, :2].astype(np.int64),
+            text_ids=texts[:, 2].astype(np.int64),
+            form_at=forms[:, :2].astype(np.int64),
+            form_ids=forms[:, 2].astype(np.int64),
+        )
+
+
+def _mixed_options(rng: np.random.Generator) -> WordingDraw:
+    """The product's own question with its options in a random order."""
+    mixed = PAPI.reordered([int(r) for r in rng.permutation(5) + 1])
+    before, after = mixed.question.split("{statement}")
+    return WordingDraw(
+        before=before,
+        subject="plain",
+        after=after.format(options=mixed.options),
+        labels=mixed.labels,
+        order=mixed.order,
+        prefix=mixed.reply_prefix,
+        rests=tuple(mixed.reply_to(r).split(mixed.label_of(r), 1)[1] for r in range(1, 6)),
+    )
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The token ids around an answer in one wording."""
+
+    prefix: list[int]
+    labels: tuple[int, ...]
+    """By response 1-5."""
+    rests: list[list[int]]
+    """By response 1-5."""

@@ -1,0 +1,292 @@
+"""Train the pocket model: `make pocket`, or
+
+    python -m recipes.pocket.train [--steps N] [--output FOLDER] [--checkpoint FILE]
+
+Trains a small Llama from scratch, in fp32 weights and bf16 arithmetic, on simulated people only
+(corpus.py), towards the ideal observer's predictions (observer.py). Two linear heads that exist
+only during training regress what each answer says (after layer 2) and who the person is (after
+layer 4); they teach the layers where to keep the person, and are dropped on save. The schedule
+counts steps, never time; a run that was interrupted goes on from its checkpoint and gives the
+same data. Written to the package when the last step is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from transformers import AttentionInterface, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from recipes.pocket.corpus import LONG, SHORT, Batch, Corpus
+from recipes.pocket.tokenizer import CONTEXT, build_tokenizer, save_tokenizer
+
+OUTPUT = Path("src/personalign/model/pocket/weights")
+CHECKPOINT = Path("build/pocket-checkpoint.pt")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every number of the training run."""
+
+    seed: int = 0
+    steps: int = 1500
+    hidden: int = 160
+    layers: int = 6
+    heads: int = 5
+    mlp: int = 448
+    short_rows: int = 32
+    long_rows: int = 9
+    long_share: float = 0.4
+    """Share of steps that train on long rows."""
+    matrix_rate: float = 4e-3
+    """Muon's rate for the layers' matrices, matched to AdamW's update size."""
+    vector_rate: float = 3e-3
+    """AdamW's rate for embeddings and norms."""
+    warmup: int = 60
+    weight_decay: float = 0.02
+    amplify: float = 1.8
+    """How much stronger people's traits are at first; falls to 1 at `amplify_until`."""
+    amplify_until: float = 0.45
+    text_weight: float = 0.5
+    form_weight: float = 0.1
+    evidence_weight: float = 1.0
+    posterior_weight: float = 1.0
+    evidence_layer: int = 2
+    posterior_layer: int = 4
+
+
+class _Batches(Dataset):
+    """Step number to batch; what kind of batch a step gets depends on the step alone."""
+
+    def __init__(self, corpus: Corpus, recipe: Recipe, first: int) -> None:
+        self.corpus, self.recipe, self.first = corpus, recipe, first
+
+    def __len__(self) -> int:
+        return self.recipe.steps - self.first
+
+    def __getitem__(self, index: int) -> Batch:
+        recipe, step = self.recipe, self.first + index
+        long = int((step + 1) * recipe.long_share) > int(step * recipe.long_share)
+        faded = min(1.0, step / (recipe.amplify_until * recipe.steps))
+        return self.corpus.batch(
+            step,
+            length=LONG if long else SHORT,
+            rows=recipe.long_rows if long else recipe.short_rows,
+            amplify=recipe.amplify + (1 - recipe.amplify) * faded,
+        )
+
+
+def _attention_in_fp32(module, query, key, value, *arguments, **settings):
+    """Scaled-dot-product attention in fp32: on CPUs about twice as quick as in bf16."""
+    with torch.autocast(query.device.type, enabled=False):
+        output, weights = sdpa_attention_forward(
+            module, query.float(), key.float(), value.float(), *arguments, **settings
+        )
+    return output.to(query.dtype), weights
+
+
+AttentionInterface.register("sdpa_fp32", _attention_in_fp32)
+
+
+class Trainee(nn.Module):
+    """The model with its two training-only heads."""
+
+    def __init__(self, recipe: Recipe, vocabulary: int, factors: int, ends: dict[str, int]) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=vocabulary,
+                hidden_size=recipe.hidden,
+                intermediate_size=recipe.mlp,
+                num_hidden_layers=recipe.layers,
+                num_attention_heads=recipe.heads,
+                num_key_value_heads=recipe.heads,
+                head_dim=recipe.hidden // recipe.heads,
+                max_position_embeddings=CONTEXT,
+                tie_word_embeddings=True,
+                rms_norm_eps=1e-5,
+                initializer_range=0.05,
+                attn_implementation="sdpa_fp32",
+                **ends,
+            )
+        )
+        self.evidence = nn.Linear(recipe.hidden, factors)
+        self.posterior = nn.Linear(recipe.hidden, factors)
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean loss of each kind over the batch, plus `kl` to the ideal observer."""
+        states = self.model.model(
+            batch["tokens"], output_hidden_states=True, use_cache=False
+        ).hidden_states
+        last = states[-1]  # transformers puts the final norm into the last entry
+
+        def at(hidden: Tensor, places: Tensor) -> Tensor:
+            return hidden[places[:, 0], places[:, 1]]
+
+        def logits(places: Tensor) -> Tensor:
+            return self.model.lm_head(at(last, places)).float()
+
+        found = {}
+        targets = batch["answer_targets"]
+        chosen = logits(batch["answer_at"]).log_softmax(-1).gather(1, batch["answer_ids"])
+        found["answer"] = -(targets * chosen).sum(-1).mean()
+        found["kl"] = (targets * (targets.log() - chosen.detach())).sum(-1).mean()
+        for name in ("text", "form"):
+            if len(batch[f"{name}_ids"]):
+                predicted = logits(batch[f"{name}_at"])
+                found[name] = functional.cross_entropy(predicted, batch[f"{name}_ids"])
+        said = self.evidence(at(states[self.recipe.evidence_layer], batch["evidence_at"]))
+        found["evidence"] = functional.mse_loss(said.float(), batch["evidence"]) * 10
+        known = self.posterior(at(states[self.recipe.posterior_layer], batch["answer_at"]))
+        found["posterior"] = functional.mse_loss(known.float(), batch["posteriors"]) * 4
+        return found
+
+    def total(self, found: dict[str, Tensor]) -> Tensor:
+        recipe = self.recipe
+        weights = {
+            "answer": 1.0,
+            "text": recipe.text_weight,
+            "form": recipe.form_weight,
+            "evidence": recipe.evidence_weight,
+            "posterior": recipe.posterior_weight,
+        }
+        return sum(
+            (weights[name] * found[name] for name in weights if name in found), torch.zeros(())
+        )
+
+
+def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: int = 20) -> None:
+    """Run the recipe, from its checkpoint if there is one, and write the model to `output`."""
+    torch.manual_seed(recipe.seed)
+    tokenizer = build_tokenizer(recipe.seed)
+    corpus = Corpus(tokenizer, recipe.seed)
+    ends = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    trainee = Trainee(recipe, len(tokenizer), corpus.population.loadings.shape[1], ends)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainee.to(device)
+    print(
+        f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters on {device}", flush=True
+    )
+    matrices = [p for n, p in trainee.model.model.layers.named_parameters() if p.ndim == 2]
+    known = {id(p) for p in matrices}
+    others = [p for p in trainee.parameters() if id(p) not in known]
+    optimizers = [
+        torch.optim.Muon(
+            matrices,
+            lr=recipe.matrix_rate,
+            weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+    first = 0
+    if checkpoint and checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        if saved["recipe"] != asdict(recipe):
+            raise SystemExit(f"{checkpoint} belongs to another recipe; remove it to start anew.")
+        first = saved["step"]
+        trainee.load_state_dict(saved["trainee"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        print(f"resumed at step {first}", flush=True)
+    batches = DataLoader(
+        _Batches(corpus, recipe, first),
+        batch_size=None,
+        num_workers=1,
+        prefetch_factor=4,
+        worker_init_fn=lambda _: torch.set_num_threads(1),
+    )
+    began, tokens, running = time.time(), 0, {}
+    for step, batch in enumerate(batches, start=first):
+        for optimizer, rate in zip(
+            optimizers, (recipe.matrix_rate, recipe.vector_rate), strict=True
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * _schedule(step, recipe)
+        arrays = {name: torch.as_tensor(value).to(device) for name, value in vars(batch).items()}
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            found = trainee.losses(arrays)
+        trainee.total(found).backward()
+        nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        tokens += batch.tokens.size
+        kind = "long" if batch.tokens.shape[1] == LONG else "short"
+        for name, value in found.items():
+            key = f"{name}/{kind}" if name == "kl" else name
+            running[key] = 0.9 * running.get(key, value.item()) + 0.1 * value.item()
+        if step % log_every == 0 or step == recipe.steps - 1:
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in sorted(running.items()))
+            seconds = time.time() - began
+            print(f"step {step:5d}  {shown}  {tokens / seconds:,.0f} tokens/s", flush=True)
+        if checkpoint and (step + 1) % 100 == 0:
+            _save_checkpoint(checkpoint, recipe, step + 1, trainee, optimizers)
+    _save_model(trainee, tokenizer, recipe, output)
+    if checkpoint and checkpoint.exists():
+        checkpoint.unlink()
+
+
+def _schedule(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then a plateau, then a linear fall to zero over the last 60%."""
+    rise = min(1.0, (step + 1) / recipe.warmup)
+    left = (recipe.steps - step) / (0.6 * recipe.steps)
+    return rise * min(1.0, left)
+
+
+def _save_checkpoint(path: Path, recipe: Recipe, step: int, trainee: Trainee, optimizers) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "recipe": asdict(recipe),
+        "step": step,
+        "trainee": trainee.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def _save_model(trainee: Trainee, tokenizer, recipe: Recipe, output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    model = trainee.model.to("cpu", torch.float32).eval()
+    model.generation_config = GenerationConfig(
+        bos_token_id=model.config.bos_token_id,
+        eos_token_id=model.config.eos_token_id,
+        pad_token_id=model.config.pad_token_id,
+        max_new_tokens=160,
+    )
+    model.save_pretrained(output)
+    save_tokenizer(tokenizer, output)
+    (output / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
+    print(f"Wrote {output}.", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
+    parser.add_argument("--log-every", type=int, default=20)
+    arguments = parser.parse_args()
+    recipe = Recipe(seed=arguments.seed, steps=arguments.steps)
+    train(recipe, arguments.output, arguments.checkpoint, log_every=arguments.log_every)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Training rows are real chats: every target sits where a model would have to say it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from personalign.inventory.items import ipip_neo_300
+from personalign.model.prompts import FEW_SHOT_OPENING, OPTIONS, PAPI, few_shot_prompt
+from recipes.pocket.corpus import LONG, SHORT, Corpus
+from recipes.pocket.tokenizer import build_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer(texts=3000)
+
+
+@pytest.fixture(scope="module")
+def corpus(tokenizer):
+    return Corpus(tokenizer)
+
+
+@pytest.fixture(scope="module")
+def batches(corpus):
+    return [corpus.batch(4, length=SHORT, rows=24), corpus.batch(4, length=LONG, rows=4)]
+
+
+def test_a_step_always_has_the_same_batch(corpus, batches) -> None:
+    again = corpus.batch(4, length=SHORT, rows=24)
+    assert np.array_equal(again.tokens, batches[0].tokens)
+    assert np.array_equal(again.answer_targets, batches[0].answer_targets)
+
+
+def test_rows_are_chats_as_the_template_writes_them(tokenizer, batches) -> None:
+    """Decoding a row and encoding its text again gives the row's tokens."""
+    for batch in batches:
+        for row in batch.tokens[:12]:
+            text = tokenizer.decode(row)
+            again = tokenizer.encode(text, add_special_tokens=False)
+            assert again[: len(row) - 12] == row[: len(again)][: len(row) - 12].tolist()
+
+
+def test_targets_are_distributions_over_five_different_tokens(batches) -> None:
+    for batch in batches:
+        assert np.allclose(batch.answer_targets.sum(axis=1), 1, atol=1e-5)
+        assert all(len(set(ids)) == 5 for ids in batch.answer_ids.tolist())
+
+
+def test_the_answer_given_is_one_of_the_five(batches) -> None:
+    for batch in batches:
+        row, at = batch.answer_at.T
+        following = batch.tokens[row, at + 1]
+        assert (batch.answer_ids == following[:, None]).any(axis=1).all()
+
+
+def test_given_answers_are_likely_under_the_observer(batches) -> None:
+    for batch in batches:
+        row, at = batch.answer_at.T
+        given = batch.answer_ids == batch.tokens[row, at + 1][:, None]
+        assert batch.answer_targets[given].mean() > 0.33  # chance is 0.2
+
+
+def test_text_and_form_targets_are_the_next_tokens(batches) -> None:
+    for batch in batches:
+        for places, ids in ((batch.text_at, batch.text_ids), (batch.form_at, batch.form_ids)):
+            assert np.array_equal(batch.tokens[places[:, 0], places[:, 1] + 1], ids)
+
+
+def test_published_list_tokens_equal_the_products_prompt(tokenizer) -> None:
+    """The corpus joins pieces; the product tokenises the whole prompt: the ids are the same."""
+    items = ipip_neo_300().tuning
+    responses = [1 + item.number % 5 for item in items]
+    encode = lambda text: tokenizer.encode(text, add_special_tokens=False)  # noqa: E731
+    pieces = encode(FEW_SHOT_OPENING)
+    for n, (item, response) in enumerate(zip(items, responses, strict=True)):
+        pieces += encode(f"{';' if n else ''}{item.statement}:") + encode(OPTIONS[response])
+    assert pieces == encode(few_shot_prompt(items, responses))
+
+
+def test_a_standard_question_is_short(tokenizer) -> None:
+    question = PAPI.ask(ipip_neo_300().item(1))
+    assert len(tokenizer.encode(question, add_special_tokens=False)) < 12
