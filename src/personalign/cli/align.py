@@ -1,0 +1,172 @@
+"""`personalign align ANSWERS -o DIR`: one person's answers to one persona's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from personalign.model.persona import Persona
+
+
+def align(
+    answers: Annotated[
+        Path,
+        typer.Argument(
+            help="The person's answers, .json or .csv, as personalign take writes them."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the persona.")],
+    model: Annotated[
+        str, typer.Option(help="'pocket', a model's folder, or a name on the Hugging Face hub.")
+    ] = "pocket",
+    method: Annotated[
+        str, typer.Option(help="How; `personalign methods` lists the names.")
+    ] = "pas",
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="pas: how many heads are pushed. Default: 8.")
+    ] = None,
+    prompt: Annotated[
+        Literal["none", "few-shot"] | None,
+        typer.Option(
+            help="pas: what the heads are pushed under: no prompt of the person's (the default), "
+            "or their answers as the system prompt."
+        ),
+    ] = None,
+    direction: Annotated[
+        Literal["means", "probe"] | None,
+        typer.Option(
+            help="pas: where heads are pushed to: from the mean of the other side to the mean of "
+            "this person's (the default), or along the probe's weights."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="pas: which items train the probes and which judge them."),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; else the checkpoint's own.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, ...; else the GPU where there is one.")
+    ] = None,
+    quantise: Annotated[
+        str | None, typer.Option(help="4bit or 8bit; needs the extra 'quantise'.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a persona that is already in the folder.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write what was found here.")
+    ] = None,
+) -> None:
+    """Make a persona from one person's answers.
+
+    Only the 120 items of the short form are learnt from, whichever form was answered. The folder
+    then works with personalign ask and personalign chat.
+
+      personalign align me.json -o me
+      personalign align me.json --model Qwen/Qwen3-8B --dtype bfloat16 -o me-qwen
+      personalign align me.json --method few-shot -o me-in-words
+
+    Nothing is written until all is done, so an interrupted run leaves nothing behind.
+    """
+    from personalign.cli.console import console, errors, progress, write_json
+    from personalign.dataset.answers import read_answers
+    from personalign.methods.pas import Pas
+    from personalign.methods.registry import get_method
+    from personalign.model.decoder import Decoder
+
+    _check_free(out, force)
+    person = read_answers(answers)
+    given = {"heads": heads, "prompt": prompt, "direction": direction, "seed": seed}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    with errors.status(f"Loading {model}"):
+        decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]
+        maker = get_method(method, decoder=decoder, **settings)
+    if isinstance(maker, Pas):
+        with progress("Reading what each head says to yes and to no") as advance:
+            maker.prepare(progress=advance)
+    with progress("Aligning") as advance:
+        seen = person.only(person.inventory.tuning)
+        persona = maker.personas(seen, progress=advance)[0]
+    persona.save(out)
+    found = summary(persona)
+    for line in lines(found):
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"The persona is in {out}. Talk to it: personalign chat {out}", highlight=False)
+    if json_file is not None:
+        console.print(f"Written to {write_json(json_file, found)}.", highlight=False)
+
+
+def summary(persona: Persona) -> dict[str, Any]:
+    """What is worth telling of a new persona; errors are composites over the 120 items."""
+    told = persona.provenance
+    curve = told.get("alpha_curve")
+    errors = dict(zip(curve["alphas"], curve["errors"], strict=True)) if curve else {}
+    pairs = [] if persona.shift is None else persona.shift.pairs
+    accuracy = told.get("head_accuracy")
+    return {
+        "method": told.get("method"),
+        "settings": told.get("settings"),
+        "model": told.get("model"),
+        "fingerprint": told.get("fingerprint"),
+        "alpha": persona.alpha,
+        "error_before": errors.get(0.0),
+        "error_after": errors.get(persona.alpha),
+        "heads": [
+            {"layer": layer, "head": head, "accuracy": accuracy[layer][head] if accuracy else None}
+            for layer, head in pairs
+        ],
+        "alpha_curve": curve,
+        "prompted": persona.system_prompt is not None,
+    }
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The summary in words."""
+    if found["alpha_curve"] is None:
+        prompt = "their answers as the system prompt" if found["prompted"] else "no system prompt"
+        return [f"{found['method']}: {prompt}, no head is pushed."]
+    if not found["heads"]:
+        return [
+            "These answers neither agree nor disagree with anything, so there is no direction to "
+            "push in; the persona is the plain model."
+        ]
+    heads = ", ".join(
+        f"{head['layer']}.{head['head']}"
+        + (f" ({head['accuracy']:.0%})" if head["accuracy"] is not None else "")
+        for head in found["heads"]
+    )
+    text = [
+        f"alpha {found['alpha']:g}",
+        f"error on the 120: {found['error_before']:.2f} before, {found['error_after']:.2f} after "
+        "(mean distance of each trait, added up over the five)",
+        f"heads, layer.head (accuracy of its probe): {heads}",
+    ]
+    if found["alpha"] == 0:
+        text.append("No push came closer to these answers than the model does unpushed.")
+    return text
+
+
+def _check_free(out: Path, force: bool) -> None:
+    """Refuse a folder that is in use before any work is done."""
+    from personalign.errors import PersonaError
+    from personalign.model.persona import PERSONA_FILE
+
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if out.is_dir() and (out / PERSONA_FILE).exists():
+        if force:
+            return
+        raise PersonaError(
+            f"There is a persona in {out} already; name another folder, or replace it with --force."
+        )
+    raise PersonaError(
+        f"{out} exists and holds no persona, so it is not overwritten; name a new or an empty "
+        "folder."
+    )

@@ -1,0 +1,100 @@
+"""`personalign ask DIR "question"`: one question to one persona."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from personalign.cli.console import console
+
+if TYPE_CHECKING:
+    from personalign.model.decoder import Decoder
+    from personalign.model.persona import Persona
+
+
+def ask(
+    persona_dir: Annotated[
+        Path, typer.Argument(help="The persona's folder, as personalign align wrote it.")
+    ],
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or hub name of the model, if it has moved. Default: the model the "
+            "persona was made with. Another model is refused."
+        ),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            help="How strongly the heads are pushed; 0 leaves only the persona's prompt. "
+            "Default: the persona's own strength."
+        ),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", "--base", help="Show the reply without the persona beside it."),
+    ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 256,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            min=0, help="0 gives the most probable words, the same each time; 1 gives variety."
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Which variety, where the temperature is not 0.")] = 0,
+) -> None:
+    """Ask one question and print the persona's reply.
+
+    personalign ask me "What would you do with a free weekend?" --compare
+    """
+    from personalign.model.generate import generate
+    from personalign.model.persona import PLAIN
+
+    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha)
+    people = [persona, PLAIN] if compare else [persona]
+    replies = generate(
+        decoder,
+        people,
+        [question] * len(people),
+        max_new_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+    )
+    if not compare:
+        say(replies[0])
+        return
+    for heading, reply in zip(("As the persona", "Without the persona"), replies, strict=True):
+        console.print(heading, style="bold")
+        say(reply)
+        console.print()
+
+
+def load_persona(
+    folder: Path, *, model: str | None, alpha: float | None
+) -> tuple[Decoder, Persona]:
+    """The persona at the strength asked for, and the model it was made with.
+
+    The model is named by the persona's provenance unless `model` says where it is now. Raises
+    PersonaError when the two do not belong together, or alpha is given and there is no shift.
+    """
+    from personalign.errors import PersonaError
+    from personalign.model.decoder import Decoder
+    from personalign.model.persona import Persona
+
+    persona = Persona.load(folder)
+    if alpha is not None and persona.shift is None:
+        raise PersonaError(
+            f"The persona in {folder} is a prompt and shifts no heads, so alpha {alpha:g} would "
+            "do nothing; leave --alpha out."
+        )
+    decoder = Decoder.load(model or str(persona.provenance.get("model", "pocket")))
+    persona = Persona.load(folder, decoder)
+    return decoder, persona if alpha is None else persona.with_alpha(alpha)
+
+
+def say(text: str) -> None:
+    """Print what a model said, as it is: it may contain what looks like markup."""
+    console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,188 @@
+"""`personalign evaluate`: methods over a file of people, scored beside the reference rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from personalign.cli.console import console, errors, write_json
+from personalign.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from personalign.bench.evaluate import Evaluation
+
+RESULTS = Path("personalign-results")
+"""Where raw answers go unless said otherwise."""
+
+WIDE = 94
+"""Characters the table needs to breathe."""
+
+
+def evaluate(
+    people: Annotated[
+        Path,
+        typer.Option(help="Who to score: a .json, .csv or .parquet file of people's answers."),
+    ],
+    methods: Annotated[
+        str, typer.Option(help="Methods, separated by commas; `personalign methods` lists them.")
+    ] = "none,few-shot,pas",
+    model: Annotated[
+        str, typer.Option(help="A folder or hub name, or the model that comes with Personalign.")
+    ] = "pocket",
+    coordinate: Annotated[
+        Literal["auto", "response", "keyed"],
+        typer.Option(
+            help="Whether the files hold answers as ticked (response) or already reverse-scored "
+            "(keyed); auto tells, or refuses."
+        ),
+    ] = "auto",
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            help="Other people to fit the reference rows on, in the same kind of file; simulated "
+            "people without one."
+        ),
+    ] = None,
+    wording: Annotated[
+        Literal["papi", "reworded", "shuffled"],
+        typer.Option(help="The question: the paper's, in other words, or its options shuffled."),
+    ] = "papi",
+    decision: Annotated[
+        Literal["mode", "median", "mean"],
+        typer.Option(help="How the probabilities of the five options become one answer."),
+    ] = "mode",
+    protocol: Annotated[
+        Literal["honest", "paper"],
+        typer.Option(
+            help="honest tunes on the 120 items only; paper repeats the released procedure, which "
+            "also looks at the scored items, and marks its rows."
+        ),
+    ] = "honest",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many people of the file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write every number to this file.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report with figures to this HTML file.")
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for raw answers; an interrupted run is taken up from there."),
+    ] = RESULTS,
+) -> None:
+    """Score methods on people: how far are the model's answers from their own?
+
+    Methods learn from each person's 120 short-form answers and are scored on the other 180 items.
+    The table shows the composite (the mean distance of each trait, added up over the five; lower is
+    better) with a 95% interval over people, and reference rows that use no model.
+
+      personalign evaluate --people people.json --limit 20
+      personalign evaluate --people people.json --methods none,pas --json scores.json
+
+    Ctrl-C keeps what is done; the same command goes on from there.
+    """
+    from personalign.bench.evaluate import evaluate_methods
+    from personalign.dataset.papi import read_people
+    from personalign.model.decoder import Decoder
+    from personalign.model.prompts import get_wording
+
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    everybody = read_people(people, coordinate=coordinate)
+    fitted = None if population is None else read_people(population, coordinate=coordinate)
+    if fitted is not None and set(map(bytes, fitted.responses)) & set(
+        map(bytes, everybody.responses)
+    ):
+        raise EvaluationError(
+            f"Some people of {people} are also in {population}; reference rows fitted on the "
+            "people they are scored on would look better than they are. Give other people."
+        )
+    chosen = everybody if limit is None else everybody.select(slice(0, limit))
+    with errors.status(f"Loading {model}"):
+        decoder = Decoder.load(model)
+    try:
+        with row_progress() as progress:
+            evaluation = evaluate_methods(
+                decoder,
+                chosen,
+                names,
+                population=fitted,
+                wording=get_wording(wording),
+                decision=decision,
+                protocol=protocol,
+                seed=seed,
+                out=out,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        errors.print(
+            f"Stopped. What is done is kept in {out}; run the same command again to go on.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
+    show(evaluation)
+    errors.print(f"Raw answers are in {out}.", style="dim", markup=False, soft_wrap=True)
+    save(evaluation, json, report)
+
+
+@contextmanager
+def row_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """One bar a method on stderr, counting people."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("people"),
+        Elapsed(),
+        Remaining(),
+    )
+    with Progress(*columns, console=errors, transient=True) as bars:
+        tasks = {}
+
+        def advance(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done)
+
+        yield advance
+
+
+def show(evaluation: Evaluation) -> None:
+    """Print the table, what its columns mean and what follows from it."""
+    from personalign.bench.summary import findings
+    from personalign.bench.table import notes, table
+
+    console.print(table(evaluation, narrow=console.width < WIDE))
+    for line in notes(evaluation):
+        console.print(line, style="dim", markup=False, highlight=False)
+    console.print()
+    for sentence in findings(evaluation):
+        console.print(sentence, markup=False, highlight=False)
+
+
+def save(evaluation: Evaluation, json: Path | None, report: Path | None) -> None:
+    """Write the JSON and the report, whichever was asked for, and say where."""
+    from personalign.bench.report import write_report
+    from personalign.bench.summary import to_json
+
+    if json is not None:
+        say(f"Wrote {write_json(json, to_json(evaluation))}")
+    if report is not None:
+        say(f"Wrote {write_report(report, evaluation)}")
+
+
+def say(line: str) -> None:
+    """Print one line as it is, paths and brackets included."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
