@@ -6,6 +6,7 @@ import re
 import runpy
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -17,6 +18,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "de
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+HELP_EXAMPLE = re.compile(r"\s+personalign [a-z-]")
+GROUP: Any = typer.main.get_command(app)
 MAKE_TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 
 
@@ -26,21 +29,22 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def command_lines() -> list[str]:
-    """Every shell line of the pages, and of the examples' first comment lines."""
+    """Every shell line of the pages, and every example in the commands' own help."""
     lines = [line for page in PAGES for body in blocks(page, "sh") for line in body.splitlines()]
+    texts = [GROUP.help or "", *(command.help or "" for command in GROUP.commands.values())]
+    lines += [line for text in texts for line in text.splitlines() if HELP_EXAMPLE.match(line)]
     return sorted({line.split("#")[0].strip() for line in lines} - {""})
 
 
 def unknown_options(line: str) -> list[str]:
     """What the command line would refuse of `personalign COMMAND ...`, without running it."""
-    group = typer.main.get_command(app)
     words = shlex.split(line)[1:]
-    options = {name for parameter in group.params for name in (*parameter.opts, "--help")}
+    command = GROUP
     if words and not words[0].startswith("-"):
-        command = group.commands.get(words.pop(0))  # type: ignore[attr-defined]
+        command = GROUP.commands.get(words.pop(0))
         if command is None:
             return [line]
-        options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
     return [word for word in words if word.startswith("-") and word not in options]
 
 

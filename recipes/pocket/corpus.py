@@ -37,7 +37,9 @@ from recipes.pocket.wordings import (
 )
 
 SHORT, LONG = 336, 1152
-"""Tokens in a row of a few turns, and in one whose system prompt lists 50-120 answers."""
+"""Tokens in a row of a few turns, and in one whose system prompt lists many answers."""
+LISTED_SHORT, LISTED_LONG = (1, 22), (50, 120)
+"""Fewest and most answers listed in the system prompt of a short and of a long row."""
 _FACET_ORDER = [f"{trait}{number}" for trait in "NEOAC" for number in range(1, 7)]
 
 
@@ -76,6 +78,7 @@ class _Row:
     answer_at: list[int] = field(default_factory=list)  # -1: evidence only, not predicted
     answer_ids: list[tuple[int, ...]] = field(default_factory=list)
     given_at: list[int] = field(default_factory=list)  # -1: no single token holds it
+    picks: list[tuple[int, tuple[int, ...], int]] = field(default_factory=list)
     text: list[tuple[int, int]] = field(default_factory=list)
     form: list[tuple[int, int]] = field(default_factory=list)
 
@@ -114,6 +117,7 @@ class Corpus:
         self._facet_members = np.eye(30)[facet_of] / 10
         scores = crowd @ self._facet_members
         self._facet_mean, self._facet_sd = scores.mean(axis=0), scores.std(axis=0)
+        self._facet_codes = np.array([item.facet for item in self.items])
         self._signs = np.array([item.sign for item in self.items])
         assert set(_FACET_ORDER) == set(FACETS)
 
@@ -128,38 +132,100 @@ class Corpus:
     def _row(self, rng: np.random.Generator, person: np.ndarray, length: int) -> _Row:
         row = _Row(tokens=[self._begin])
         long = length == LONG
-        self._system_turn(row, rng, person, long)
-        talks = rng.random() < (0.1 if long else 0.4)
-        if talks and not row.columns and rng.random() < 0.35:
-            return self._general(row, rng, length)
+        roll = rng.random()
+        if roll < (0.22 if long else 0.27):
+            return self._talking_row(row, rng, person, length)
+        if not long and roll < 0.31:
+            return self._general_row(row, rng, length)
+        if not long and roll < 0.36:
+            return self._picking_row(row, rng, length)
+        if long:
+            self._listing_turn(row, rng, person, LISTED_LONG)
+            kinds = (0.4, 0.7)
+        elif roll < 0.66:  # who the person is, from the chat alone
+            self._neutral_turn(row, rng)
+            kinds = (0.7, 0.85)
+        else:
+            self._listing_turn(row, rng, person, LISTED_SHORT)
+            kinds = (0.15, 0.6)
         order = rng.permutation(300)
         if rng.random() < 0.3:  # ask about listed items too
             order = np.concatenate([rng.permutation(self.tuning)[:5], order])
-        roll = rng.random()
-        if roll < 0.5:
-            draw = None
-        elif roll < 0.62:
-            draw = _mixed_options(rng)
-        else:
-            draw = sample_wording(rng)
-        questions = int(rng.integers(0, 9)) if talks else 300
-        self._question_turns(row, person, order[:questions], draw, length)
-        while talks and len(row.tokens) < length:
-            self._talk(row, dialogue.sample_dialogue(rng, self._facets(person)))
+        self._question_turns(row, person, order, self._draw(rng, kinds), length)
         return row
 
-    def _system_turn(
-        self, row: _Row, rng: np.random.Generator, person: np.ndarray, long: bool
-    ) -> None:
-        if not long and rng.random() < 0.45:
-            text = (
-                NEUTRAL_SYSTEM_PROMPT if rng.random() < 0.3 else sample_neutral_system_prompt(rng)
+    def _talking_row(
+        self, row: _Row, rng: np.random.Generator, person: np.ndarray, length: int
+    ) -> _Row:
+        """Dialogue of a person who was described or asked before, on what the dialogue shows."""
+        facets = self._facets(person)
+        talks = [dialogue.sample_dialogue_about(rng, facets) for _ in range(4)]
+        about = np.isin(self._facet_codes, [facet for facet, _ in talks[:2]])
+        roll = rng.random()
+        if length == LONG:
+            self._listing_turn(row, rng, person, LISTED_LONG)
+        elif roll < 0.6:
+            chosen = np.concatenate(
+                [rng.permutation(np.flatnonzero(about))[:14], rng.permutation(300)[:6]]
             )
-            if text:
-                row.tokens += [self._role["system"], *self._encode(text), self._end]
-            return
-        k = int(rng.integers(50, 121)) if long else int(rng.integers(1, 26))
-        if long and rng.random() < 0.35:
+            row.tokens.append(self._role["system"])
+            self._published_list(row, rng.permutation(np.unique(chosen)), person)
+            row.tokens.append(self._end)
+        else:
+            self._neutral_turn(row, rng)
+            if roll < 0.85:
+                asked = rng.permutation(np.flatnonzero(about))[: int(rng.integers(4, 12))]
+                self._question_turns(row, person, asked, None, length)
+        while len(row.tokens) < length:
+            for _, messages in talks:
+                self._talk(row, messages)
+            talks = [dialogue.sample_dialogue_about(rng, facets) for _ in range(4)]
+        return row
+
+    def _general_row(self, row: _Row, rng: np.random.Generator, length: int) -> _Row:
+        self._neutral_turn(row, rng)
+        while len(row.tokens) < length:
+            self._talk(row, dialogue.general_dialogue(rng))
+        return row
+
+    def _picking_row(self, row: _Row, rng: np.random.Generator, length: int) -> _Row:
+        """Options named by their text: says nothing of anybody, and teaches to read the list."""
+        self._neutral_turn(row, rng)
+        while len(row.tokens) < length:
+            draw = _mixed_options(rng) if rng.random() < 0.5 else sample_wording(rng)
+            response = int(rng.integers(1, 6))
+            named = draw.rest_of(response).lstrip(")]}.:- ") or OPTIONS[response]
+            if named.lower() not in draw.after.lower():
+                continue
+            statement = self.statements[int(rng.integers(300))]
+            asked = f'{draw.ask(statement)}\nPlease pick "{named}".'
+            form = self._form(draw)
+            row.tokens += [self._role["user"], *self._encode(asked), self._end]
+            row.tokens.append(self._role["assistant"])
+            self._formal(row, form.prefix)
+            row.picks.append((len(row.tokens) - 1, form.labels, response))
+            row.tokens.append(form.labels[response - 1])
+            self._formal(row, [*form.rests[response - 1], self._end])
+        return row
+
+    def _draw(self, rng: np.random.Generator, kinds: tuple[float, float]) -> WordingDraw | None:
+        """A wording: the product's (None), the product's with its options mixed, or any other."""
+        roll = rng.random()
+        if roll < kinds[0]:
+            return None
+        return _mixed_options(rng) if roll < kinds[1] else sample_wording(rng)
+
+    def _neutral_turn(self, row: _Row, rng: np.random.Generator) -> None:
+        text = NEUTRAL_SYSTEM_PROMPT if rng.random() < 0.3 else sample_neutral_system_prompt(rng)
+        if text:
+            row.tokens += [self._role["system"], *self._encode(text), self._end]
+
+    def _listing_turn(
+        self, row: _Row, rng: np.random.Generator, person: np.ndarray, listed: tuple[int, int]
+    ) -> None:
+        """A system prompt with some of the person's answers, in the published format or another."""
+        k = int(rng.integers(listed[0], listed[1] + 1))
+        if listed == LISTED_LONG and rng.random() < 0.4:
             k = 120
         pool = self.tuning if rng.random() < 0.7 else np.arange(300)
         chosen = rng.permutation(pool)[:k]
@@ -167,7 +233,7 @@ class Corpus:
             place = {int(c): n for n, c in enumerate(pool)}
             chosen = np.array(sorted(chosen, key=lambda c: place[int(c)]))
         row.tokens.append(self._role["system"])
-        if rng.random() < 0.7:
+        if rng.random() < 0.75:
             self._published_list(row, chosen, person)
         else:
             pairs = [(self.statements[c], int(person[c])) for c in chosen]
@@ -236,11 +302,6 @@ class Corpus:
                 row.text += [(start + n, token) for n, token in enumerate(ids)]
             row.tokens += ids
 
-    def _general(self, row: _Row, rng: np.random.Generator, length: int) -> _Row:
-        while len(row.tokens) < length:
-            self._talk(row, dialogue.general_dialogue(rng))
-        return row
-
     def _facets(self, person: np.ndarray) -> np.ndarray:
         """(30,) facet scores of a person against the population, N1 ... C6."""
         keyed = np.where(self._signs < 0, 6 - person, person)
@@ -250,6 +311,7 @@ class Corpus:
         self, rows: list[_Row], people: np.ndarray, population: Population, length: int
     ) -> Batch:
         tokens = np.full((len(rows), length), self._pad, dtype=np.int64)
+        factors = population.loadings.shape[1]
         answers: list[tuple] = []
         given: list[tuple] = []
         text: list[tuple[int, int, int]] = []
@@ -259,6 +321,9 @@ class Corpus:
             tokens[r, : len(kept)] = kept
             text += [(r, at, token) for at, token in row.text if at < length - 1]
             form += [(r, at, token) for at, token in row.form if at < length - 1]
+            for at, ids, response in row.picks:
+                if at < length - 1:
+                    answers.append((r, at, ids, _picked(response), np.zeros(factors)))
             if not row.columns:
                 continue
             columns = np.array(row.columns)
@@ -268,7 +333,6 @@ class Corpus:
                     answers.append((r, at, row.answer_ids[n], seen.options[n], seen.posterior[n]))
                 if 0 <= row.given_at[n] < length:
                     given.append((r, row.given_at[n], seen.evidence[n]))
-        factors = population.loadings.shape[1]
         texts, forms = np.array(text or np.empty((0, 3))), np.array(form or np.empty((0, 3)))
         return Batch(
             tokens=tokens,
@@ -283,6 +347,13 @@ class Corpus:
             form_at=forms[:, :2].astype(np.int64),
             form_ids=forms[:, 2].astype(np.int64),
         )
+
+
+def _picked(response: int) -> np.ndarray:
+    """(5,) the target where one option was asked for by its text."""
+    target = np.full(5, 1e-3)
+    target[response - 1] = 1 - 4e-3
+    return target
 
 
 def _mixed_options(rng: np.random.Generator) -> WordingDraw:

@@ -74,6 +74,13 @@ def sample_dialogue(
     rng: np.random.Generator, facets: Sequence[float] | np.ndarray
 ) -> list[Message]:
     """Draw a conversation with the person of these 30 facet scores: 1-3 user/assistant turns."""
+    return sample_dialogue_about(rng, facets)[1]
+
+
+def sample_dialogue_about(
+    rng: np.random.Generator, facets: Sequence[float] | np.ndarray
+) -> tuple[str, list[Message]]:
+    """The same, with the code of the facet that shows most in it."""
     dice = Dice(rng, 96)
     levels = _levels(facets)
     roll = dice.roll()
@@ -82,11 +89,11 @@ def sample_dialogue(
     messages = _turn(ask, reply)
     roll = dice.roll()
     if kind == "open" or roll < 0.6:
-        return messages
+        return facet, messages
     messages += _turn(*_follow_up(dice, facet, levels[_INDEX[facet]]))
     if roll > 0.85:
         messages += _turn(*_TURNS[dice.pick(("talk", "choice", "habit"))](dice, levels)[1:])
-    return messages
+    return facet, messages
 
 
 def general_dialogue(rng: np.random.Generator) -> list[Message]:

@@ -47,6 +47,9 @@ def fixed_passages() -> list[str]:
     """The passages that become one token each, longest first."""
     opening, rest = PAPI.question.split("{statement}")
     passages = [opening, rest.format(options=PAPI.options), NEUTRAL_SYSTEM_PROMPT]
+    # The same question with its options in another order: a token for each piece.
+    passages += [rest.format(options="").rstrip()]
+    passages += [f"\n{PAPI.option_line.format(label=label, option='')}" for label in PAPI.labels]
     passages += [FEW_SHOT_OPENING.removesuffix(";"), *OPTIONS.values()]
     passages += [PAPI.reply.split("{label}")[1].format(option=text) for text in OPTIONS.values()]
     return sorted(passages, key=len, reverse=True)

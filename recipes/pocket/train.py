@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -38,7 +39,7 @@ class Recipe:
     """Every number of the training run."""
 
     seed: int = 0
-    steps: int = 1500
+    steps: int = 2300
     hidden: int = 160
     layers: int = 6
     heads: int = 5
@@ -57,7 +58,7 @@ class Recipe:
     """How much stronger people's traits are at first; falls to 1 at `amplify_until`."""
     amplify_until: float = 0.45
     text_weight: float = 0.5
-    form_weight: float = 0.1
+    form_weight: float = 0.4
     evidence_weight: float = 1.0
     posterior_weight: float = 1.0
     evidence_layer: int = 2
@@ -208,7 +209,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         batch_size=None,
         num_workers=1,
         prefetch_factor=4,
-        worker_init_fn=lambda _: torch.set_num_threads(1),
+        worker_init_fn=lambda _: _one_thread(),
     )
     began, tokens, running = time.time(), 0, {}
     for step, batch in enumerate(batches, start=first):
@@ -239,6 +240,12 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
     _save_model(trainee, tokenizer, recipe, output)
     if checkpoint and checkpoint.exists():
         checkpoint.unlink()
+
+
+def _one_thread() -> None:
+    """Leave the cores to the training process."""
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _schedule(step: int, recipe: Recipe) -> float:

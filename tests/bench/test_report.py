@@ -22,7 +22,7 @@ from personalign.bench.report import (
 from personalign.bench.traces import AlphaCurve, HeadMap, alpha_curve, head_map
 
 VOID = {"meta", "br", "path", "use", "circle", "rect", "link", "img", "hr", "line"}
-SAMPLE = TextSample("sim3-0", "high openness", "Why <so>?", "As & is.", "Because.")
+SAMPLE = TextSample("sim3-0", "high openness", "Why <so>?", "As & is.", {"sketch": "Because."})
 
 
 class Reader(HTMLParser):

@@ -43,7 +43,7 @@ def test_rows_are_sorted_methods_above_references(evaluation: Evaluation) -> Non
 def test_the_papers_protocol_is_marked(evaluation: Evaluation) -> None:
     first, second = evaluation.methods
     marked = replace(evaluation, methods=(first, replace(second, protocol="paper")))
-    assert "sketch (paper protocol)" in printed(marked, 120)
+    assert "sketch (paper)" in printed(marked, 120)
     assert any("tunes on the scored items" in line for line in notes(marked))
     assert not any("tunes on the scored items" in line for line in notes(evaluation))
 

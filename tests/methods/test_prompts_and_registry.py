@@ -56,7 +56,9 @@ def test_personas_say_where_they_come_from(decoder, people) -> None:
 def test_the_registry_makes_every_method_and_names_them_when_asked_for_another(decoder) -> None:
     for name in METHODS:
         assert get_method(name, decoder=decoder).name == name
-    with pytest.raises(MethodError, match=r"no method 'magic'; the methods are none, few-shot, pas"):
+    with pytest.raises(
+        MethodError, match=r"no method 'magic'; the methods are none, few-shot, pas"
+    ):
         get_method("magic", decoder=decoder)
     with pytest.raises(MethodError, match="cannot take"):
         get_method("none", decoder=decoder, strength=3)

@@ -45,7 +45,8 @@ def test_constant_and_facet_mean_on_released_people(released) -> None:
 
 def test_knowing_more_predicts_better(people, population) -> None:
     scores = [
-        _score(method, people) for method in (Constant(3), ItemMedian(population), Ridge(population))
+        _score(method, people)
+        for method in (Constant(3), ItemMedian(population), Ridge(population))
     ]
     assert scores == sorted(scores, reverse=True)
     assert _score(FacetMean(), people) < scores[0]
@@ -94,7 +95,9 @@ def test_missing_answers_change_ridge_little_and_never_break_it(people, populati
 
 
 def test_each_population_row_says_what_it_was_fitted_on(population) -> None:
-    named = {m.name: m.population for m in reference_methods(population) if hasattr(m, "population")}
+    named = {
+        m.name: m.population for m in reference_methods(population) if hasattr(m, "population")
+    }
     assert named == {"item median": population.source, "ridge": population.source}
 
 

@@ -17,6 +17,7 @@ from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
 from personalign.model.persona import PLAIN, Persona
 from personalign.model.prompts import Wording, chat_messages
+from personalign.model.questions import label_tokens
 from personalign.model.steer import row_displacements, steer_heads
 from tests.model.conftest import some_shift
 
@@ -62,12 +63,12 @@ def plainly(
     pushed = row_displacements(decoder, [persona])
     for place, item in enumerate(items):
         chat = chat_messages(persona.system_prompt, wording.ask(item))
-        steered_from = len(decoder.render(chat)) if persona.scope == "generated" else 0
         passes: dict[tuple[int, ...], torch.Tensor] = {}
         begun = decoder.render(chat, reply=wording.reply_prefix)
-        for number, label in enumerate(wording.labels):
-            tokens = decoder.chat.encode(label)
-            ids = begun + tokens[:-1]
+        reply = len(begun) - len(decoder.chat.encode(wording.reply_prefix))
+        steered_from = reply if persona.scope == "generated" else 0
+        for number, tokens in enumerate(label_tokens(decoder, wording)):
+            ids = begun + list(tokens[:-1])
             if tuple(ids) not in passes:
                 passes[tuple(ids)] = one_pass(decoder, pushed, ids, steered_from)
             for step, token in enumerate(tokens):

@@ -160,6 +160,13 @@ def test_too_large_an_alpha_is_named(route: str, monkeypatch: pytest.MonkeyPatch
         answer_items(decoder, [PLAIN, far], ITEMS)
 
 
+def test_an_overflow_inside_the_model_is_named_too() -> None:
+    decoder = make_loud(dtype=torch.float16)
+    far = Persona(shift=some_shift(decoder), alpha=1e6)  # float16 ends at 65,504
+    with pytest.raises(SteeringError, match=r"alpha 1e\+06"):
+        answer_items(decoder, [PLAIN, far], ITEMS)
+
+
 def test_a_broken_model_is_no_fault_of_steering() -> None:
     decoder = make_loud()
     with torch.no_grad():
@@ -253,3 +260,8 @@ def test_text_agrees_with_probabilities_where_the_model_says_a_label() -> None:
 
 def first_letter(text: str, wording: Wording) -> int:
     return parse_reply_as_released(text + " ", wording)
+
+
+def test_weights_nobody_here_trained_are_asked_the_same_way(real_llama: Decoder) -> None:
+    answers = check_against_the_plain_way(real_llama, people(real_llama)[:4], PAPI)
+    assert answers.shared_prefix

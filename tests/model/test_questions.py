@@ -8,6 +8,7 @@ import pytest
 
 from personalign.errors import ModelError
 from personalign.model.chat import ChatTemplate
+from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
 from personalign.model.prompts import PAPI, REWORDED, WORDINGS, Wording, chat_messages
 from personalign.model.questions import label_tokens, question_tokens
@@ -56,6 +57,14 @@ def test_labels_are_tokenised_by_themselves() -> None:
     decoder = fake_decoder()
     expected = tuple(tuple(decoder.chat.encode(label)) for label in PAPI.labels)
     assert label_tokens(decoder, PAPI) == expected
+
+
+def test_a_label_after_a_bracket_has_no_space_before_it(real_llama: Decoder) -> None:
+    """SentencePiece encodes a text "A" as " A", which is not how a reply "(A" goes on."""
+    begun = real_llama.chat.encode("(")
+    (first, *_) = label_tokens(real_llama, PAPI)
+    assert list(first) != real_llama.chat.encode("A")
+    assert real_llama.text([*begun, *first]) == "(A"
 
 
 def test_labels_a_tokenizer_cannot_tell_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ CARDS = 24
 
 @dataclass(frozen=True)
 class TextSample:
-    """One question answered in text by the plain model and by a person's persona."""
+    """One question answered in text by the plain model and by a person's personas."""
 
     person: str
     """The person's id."""
@@ -50,8 +50,8 @@ class TextSample:
     """What was asked."""
     before: str
     """The plain model's answer."""
-    after: str
-    """The persona's answer."""
+    after: dict[str, str]
+    """The answer of each method's persona, by the method's name."""
 
 
 def write_report(

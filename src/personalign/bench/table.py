@@ -95,7 +95,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    marked = f"{row.name} (paper protocol)" if row.protocol == "paper" else row.name
+    marked = f"{row.name} (paper)" if row.protocol == "paper" else row.name
     return [
         escape(marked),
         f"{row.score.composite:.2f}",

@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 METHODS = ("none", "few-shot", "pas")
 """Nothing; the answers in the prompt; the answers as a push on attention heads."""
 
-QUESTION = (
-    "A friend asks you to come along to a big party on Saturday, where you would know almost "
-    "nobody. What do you do, and why?"
-)
-"""Asked before and after: sociability, nerves and kindness all show in the answer."""
+QUESTION = "What are your plans for the weekend?"
+"""Asked before and after: whether somebody likes company and calm shows in the answer."""
 
 SAMPLES = 3
 """People whose words are shown."""
@@ -97,38 +94,37 @@ def demo(
 
 
 def ask(decoder: Decoder, evaluation: Evaluation) -> list[TextSample]:
-    """One question put to the plain model and to the personas of the people who stand out most.
+    """One question put to the plain model and to the personas of people unlike each other.
 
-    The persona is the method's in the report's foreground; it is made again here, as evaluations
-    keep what personas answered, not the personas.
+    The personas are made again here, as an evaluation keeps what personas answered and not the
+    personas.
     """
-    from personalign.bench.report import TextSample, describe_person, foreground
+    from personalign.bench.report import TextSample, describe_person
     from personalign.inventory.scoring import trait_means
     from personalign.methods.registry import get_method
     from personalign.model.generate import generate
     from personalign.model.persona import PLAIN
 
-    row = foreground(evaluation)
-    if row is None:
-        return []
-    someone = evaluation.people
-    tuning = someone.only(someone.inventory.tuning)
-    means = trait_means(tuning.responses)
+    names = [row.name for row in evaluation.methods if row.swap is not None]
+    someone = evaluation.people.only(evaluation.people.inventory.tuning)
+    means = trait_means(someone.responses)
     chosen = standing_out(means, SAMPLES)
-    personas = get_method(row.name, decoder=decoder).personas(tuning.select(chosen))
-    question = [{"role": "user", "content": QUESTION}]
-    texts = generate(
-        decoder, [PLAIN, *personas], question, max_new_tokens=MAX_NEW_TOKENS, temperature=0
-    )
+    personas = [PLAIN]
+    for name in names:
+        personas += get_method(name, decoder=decoder).personas(someone.select(chosen))
+    texts = [
+        text.strip()
+        for text in generate(decoder, personas, QUESTION, max_new_tokens=MAX_NEW_TOKENS)
+    ]
     return [
         TextSample(
             person=someone.ids[i],
             about=describe_person(means[i], means),
             question=QUESTION,
-            before=texts[0].strip(),
-            after=text.strip(),
+            before=texts[0],
+            after={name: texts[1 + len(chosen) * m + place] for m, name in enumerate(names)},
         )
-        for i, text in zip(chosen, texts[1:], strict=True)
+        for place, i in enumerate(chosen)
     ]
 
 

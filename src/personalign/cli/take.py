@@ -37,6 +37,9 @@ def take(
     accurate; [bold]s[/bold] skips, [bold]b[/bold] goes back, [bold]q[/bold] saves and quits.
 
     The same command goes on where you stopped. Nothing leaves this computer.
+
+      personalign take -o me.json
+      personalign take --form 300 -o me.json
     """
     from personalign.dataset.answers import ENDINGS, MINIMUM, read_sheet, write_sheet
     from personalign.errors import AnswersError

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import torch
 
-TOLERANCE = 1e-4
-"""Where to stop: the length of the gradient in u. Decisions are then within about 1e-3."""
+TOLERANCE = 1e-5
+"""Where to stop: the length of the gradient in u. Decisions are then within about 1e-4."""
 
 ITERATIONS = 400
 """The most steps; problems that need more are finished exactly by `newton`."""

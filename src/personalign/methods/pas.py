@@ -128,7 +128,7 @@ class Pas(PersonaMethod):
     def personas(
         self, respondents: Respondents, *, progress: Progress | None = None
     ) -> list[Persona]:
-        """One persona a person; whoever is neutral on everything gets the plain model.
+        """One persona a person; whoever is neutral on (nearly) everything gets the plain model.
 
         Raises MethodError where the paper's protocol is asked for and held-out answers are missing.
         """
@@ -161,10 +161,8 @@ class Pas(PersonaMethod):
         probes = fitter.fit(labels, self._train_rows(labels))
         chosen = self._ranking(probes)
         shifts = [
-            self._shift(outputs, labels[person], probes, person, chosen[person])
-            if labels[person].any()
-            else None
-            for person in range(len(people))
+            self._shift(outputs, labels[person], probes, person, chosen[person]) if judged else None
+            for person, judged in enumerate(_judged(probes))
         ]
         starts = [
             Persona(
@@ -180,7 +178,7 @@ class Pas(PersonaMethod):
                 system_prompt=start.system_prompt,
                 shift=start.shift,
                 alpha=curve.best if start.shift is not None else 0.0,
-                provenance=self._told(probes, person, chosen[person], curve),
+                provenance=self._told(probes, person, start.shift, curve),
             )
             for person, (start, curve) in enumerate(zip(starts, curves, strict=True))
         ]
@@ -275,15 +273,14 @@ class Pas(PersonaMethod):
         )
 
     def _told(
-        self, probes: Probes, person: int, chosen: NDArray[np.int64], curve: AlphaCurve
+        self, probes: Probes, person: int, shift: Shift | None, curve: AlphaCurve
     ) -> dict[str, Any]:
         """The provenance of one persona: everything that was found, nothing that was answered."""
-        layers, heads = np.divmod(chosen, self.decoder.heads.heads)
         accuracy = probes.validation_accuracy[person]
         return {
             **self.provenance(),
             "protocol": self.protocol,
-            "heads": [[int(la), int(he)] for la, he in zip(layers, heads, strict=True)],
+            "heads": [] if shift is None else [list(pair) for pair in shift.pairs],
             "head_accuracy": [
                 [None if np.isnan(value) else round(float(value), 6) for value in layer]
                 for layer in accuracy
@@ -294,6 +291,12 @@ class Pas(PersonaMethod):
                 "items": "held-out" if self.protocol == "paper" else "tuning",
             },
         }
+
+
+def _judged(probes: Probes) -> NDArray[np.bool_]:
+    """(people,) whether a person agreed or disagreed with items on both sides of the split."""
+    both = np.isfinite(probes.train_accuracy) & np.isfinite(probes.validation_accuracy)
+    return np.asarray(both.reshape(len(both), -1).all(axis=1))
 
 
 def _one_of(setting: str, value: object, accepted: Sequence[object]) -> None:
