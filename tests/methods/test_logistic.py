@@ -53,7 +53,8 @@ def test_decisions_in_the_whitened_features_are_those_of_the_features() -> None:
     prepared = whiten(features, 30)
     solution, centred = solve(prepared, torch.from_numpy(signs))
     weights = prepared.weights(solution)
-    whitened = solution @ prepared.features.transpose(1, 2) + centred
+    rows = torch.cat([prepared.fitted, prepared.others], dim=1)
+    whitened = solution @ rows.transpose(1, 2) + centred
     plain = weights @ (features - prepared.centres).transpose(1, 2) + centred
     assert torch.allclose(whitened, plain, atol=1e-4)
 

@@ -60,7 +60,7 @@ def test_accuracies_are_scikit_learns_exactly(outputs, responses, split: str) ->
     else:
         train = row_split(labels != 0, seed=3)
         fitter = ProbeFitter(outputs)
-    found = fitter.fit(labels, train)
+    found = fitter.fit(labels, train, weights=True)
     for person in range(len(labels)):
         mine = train if split == "items" else train[person]
         on_train, on_rest, weights = one_at_a_time(outputs, labels[person], mine)
@@ -72,9 +72,9 @@ def test_accuracies_are_scikit_learns_exactly(outputs, responses, split: str) ->
 
 def test_chunks_of_heads_change_nothing(outputs, responses, monkeypatch) -> None:
     labels, train = row_labels(responses), np.repeat(item_split(ITEMS, seed=0), 2)
-    whole = ProbeFitter(outputs, train).fit(labels, train)
+    whole = ProbeFitter(outputs, train).fit(labels, train, weights=True)
     monkeypatch.setattr(probes, "CACHE_BYTES", 60_000)
-    parts = ProbeFitter(outputs, train).fit(labels, train)
+    parts = ProbeFitter(outputs, train).fit(labels, train, weights=True)
     assert np.array_equal(whole.validation_accuracy, parts.validation_accuracy)
     assert np.allclose(whole.weights, parts.weights, atol=1e-4)
 
@@ -82,7 +82,7 @@ def test_chunks_of_heads_change_nothing(outputs, responses, monkeypatch) -> None
 def test_more_people_change_nothing_for_one(outputs, responses) -> None:
     labels, train = row_labels(responses), np.repeat(item_split(ITEMS, seed=0), 2)
     fitter = ProbeFitter(outputs, train)
-    together, alone = fitter.fit(labels, train), fitter.fit(labels[2:3], train)
+    together, alone = (fitter.fit(some, train, weights=True) for some in (labels, labels[2:3]))
     assert np.array_equal(together.validation_accuracy[2], alone.validation_accuracy[0])
     assert np.allclose(together.weights[2], alone.weights[0], atol=1e-4)
 
@@ -101,7 +101,8 @@ def test_neutral_and_missing_answers_label_nothing() -> None:
 
 def test_someone_neutral_on_everything_has_no_accuracy(outputs) -> None:
     labels = row_labels(np.full((1, ITEMS), 3))
-    found = ProbeFitter(outputs).fit(labels, np.repeat(item_split(ITEMS, seed=0), 2))
+    train = np.repeat(item_split(ITEMS, seed=0), 2)
+    found = ProbeFitter(outputs).fit(labels, train, weights=True)
     assert np.isnan(found.validation_accuracy).all() and not found.weights.any()
 
 

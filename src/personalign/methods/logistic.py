@@ -6,11 +6,10 @@ not penalised), for labels y of -1 or +1:
     minimise over w, b:   1/2 |w|^2 + sum_i log(1 + exp(-y_i (w . x_i + b)))
 
 Persons differ in their labels only, so what depends on the features alone is done once, in
-`whiten`: with P = X'X/4 + I = L L', the upper bound of the curvature (sigmoid' <= 1/4), the
-problem is written in u = L'w with features Y = X L^-T. There every curvature lies below 1 and
-nonlinear conjugate gradients take 5 to 30 steps, however badly the features are scaled. The
-penalty costs nothing more: |w|^2 = u'(I - Y'Y/4)u, so its gradient is u - Y'(Yu)/4, and one step
-is two products with Y.
+`whiten`: with P = c X'X + I = L L', c a typical curvature of the loss, the problem is written in
+u = L'w with features Y = X L^-T. There all curvatures are of one order, and nonlinear conjugate
+gradients take 5 to 50 steps, however badly the features are scaled. The penalty costs nothing more:
+|w|^2 = u'(I - c Y'Y)u, so its gradient is u - c Y'(Yu), and one step is two products with Y.
 """
 
 from __future__ import annotations
@@ -19,21 +18,30 @@ from dataclasses import dataclass
 
 import torch
 
+CURVATURE = 1 / 16
+"""c: sigmoid' is at most 1/4, and less where a probe is sure; 1/16 took the fewest steps."""
+
 TOLERANCE = 1e-5
 """Where to stop: the length of the gradient in u. Decisions are then within about 1e-4."""
 
-ITERATIONS = 400
+ITERATIONS = 300
 """The most steps; problems that need more are finished exactly by `newton`."""
+
+CHECK_EVERY = 4
+"""Steps between two looks at which problems are finished and can be set aside."""
+
+SET_ASIDE = 0.75
+"""Finished problems are set aside when what remains is less than this share."""
 
 
 @dataclass(frozen=True)
 class Whitened:
     """The features of many problems, ready for any labels of their rows."""
 
-    features: torch.Tensor
-    """(problems, rows, width) Y = (X - centres) L^-T, for all rows."""
-    base: int
-    """How many rows, the first ones, labels may be given to: X'X and the centres are theirs."""
+    fitted: torch.Tensor
+    """(problems, base, width) Y = (X - centres) L^-T of the rows that labels may be given to."""
+    others: torch.Tensor
+    """(problems, rows - base, width) the same of the rows that are only predicted."""
     factor: torch.Tensor
     """(problems, width, width) L, lower triangular."""
     centres: torch.Tensor
@@ -42,6 +50,10 @@ class Whitened:
     def weights(self, solution: torch.Tensor) -> torch.Tensor:
         """Weights w of the features themselves, from u (problems, people, width)."""
         return torch.linalg.solve_triangular(self.factor, solution, upper=False, left=False)
+
+    def part(self, span: slice) -> Whitened:
+        """Some of the problems."""
+        return Whitened(self.fitted[span], self.others[span], self.factor[span], self.centres[span])
 
 
 def whiten(features: torch.Tensor, base: int) -> Whitened:
@@ -53,13 +65,15 @@ def whiten(features: torch.Tensor, base: int) -> Whitened:
     centres = features[:, :base].mean(dim=1, keepdim=True)
     centred = features - centres
     fitted = centred[:, :base]
-    bound = (fitted.transpose(1, 2) @ fitted).mul_(0.25)
-    bound.diagonal(dim1=1, dim2=2).add_(1.0)
-    factor = torch.linalg.cholesky(bound)
+    metric = (fitted.transpose(1, 2) @ fitted).mul_(CURVATURE)
+    metric.diagonal(dim1=1, dim2=2).add_(1.0)
+    factor = torch.linalg.cholesky(metric)
     whitened = torch.linalg.solve_triangular(
         factor, centred.transpose(1, 2), upper=False
     ).transpose(1, 2)
-    return Whitened(whitened.contiguous(), base, factor, centres)
+    return Whitened(
+        whitened[:, :base].contiguous(), whitened[:, base:].contiguous(), factor, centres
+    )
 
 
 def solve(
@@ -69,67 +83,121 @@ def solve(
 
     signs: (people, base) +1 and -1 for the base rows, or 0 where this person's fit leaves one out.
     Returns the solutions u (problems, people, width) and intercepts (problems, people, 1) of the
-    centred features: decisions are u Y' + intercepts for any row of `problems.features`.
+    centred features: decisions are u Y' + intercepts for any row.
     """
-    rows = problems.features[:, : problems.base]
-    signs = signs.to(rows)
-    people, base = signs.shape
-    solution = rows.new_zeros(len(rows), people, rows.shape[2])
-    scores = rows.new_zeros(len(rows), people, base)  # Y u
-    intercepts = rows.new_zeros(len(rows), people, 1)
-    step = image = before = before_size = None
-    target = _target(signs, scores)
-    for _ in range(ITERATIONS):
-        gradient = solution - (target + 0.25 * scores) @ rows
-        uneven = target.sum(-1, keepdim=True)  # the intercept's gradient
+    count, _, width = problems.fitted.shape
+    signs = signs.to(problems.fitted)
+    people = len(signs)
+    solutions = signs.new_zeros(count, people, width)
+    intercepts = signs.new_zeros(count, people, 1)
+    work = _Work(problems.fitted, signs)
+    for iteration in range(ITERATIONS):
+        moving = work.step(tolerance)
+        if iteration % CHECK_EVERY == 0 and not work.narrow(moving, solutions, intercepts):
+            return solutions, intercepts
+    problem, person = work.write(solutions, intercepts)
+    _finish(problems, signs, solutions, intercepts, problem, person)
+    return solutions, intercepts
+
+
+class _Work:
+    """The (problem, person) pairs still being solved: (problems, slots) of them, some finished.
+
+    Everything is (problems, slots, rows), (problems, slots, width) or (problems, slots, 1). The
+    decisions hold the intercepts: Y is centred, so a constant adds nothing to Y' decisions.
+    """
+
+    def __init__(self, features: torch.Tensor, signs: torch.Tensor) -> None:
+        count, _, width = features.shape
+        people, base = signs.shape
+        self.features = features
+        self.problem = torch.arange(count, device=features.device)[:, None].expand(-1, people)
+        self.person = torch.arange(people, device=features.device).expand(count, -1)
+        self.signs = signs.expand(count, -1, -1)
+        self.solution = features.new_zeros(count, people, width)
+        self.intercept = features.new_zeros(count, people, 1)
+        self.decisions = features.new_zeros(count, people, base)
+        self.target = 0.5 * self.signs  # y sigmoid(-y f): minus the loss's derivative
+        self.direction = torch.zeros_like(self.solution)
+        self.before = torch.zeros_like(self.solution)
+        self.before_size = torch.full_like(self.intercept, float("inf"))
+
+    def step(self, tolerance: float) -> torch.Tensor:
+        """One step of every pair that is not finished; returns (problems, slots) which are not."""
+        pull = torch.add(self.target, self.decisions, alpha=CURVATURE)
+        gradient = self.solution - pull @ self.features
+        uneven = self.target.sum(-1, keepdim=True)  # minus the intercept's gradient
         size = _dot(gradient, gradient)
-        moving = size + uneven * uneven / base > tolerance * tolerance
-        if not bool(moving.any()):
-            return solution, intercepts
-        if step is None or before is None or before_size is None:
-            step = -gradient
-        else:  # Polak and Ribiere, restarting where it would go negative
-            beta = ((size - _dot(before, gradient)) / before_size.clamp(min=1e-30)).clamp_(min=0)
-            step = step.mul_(beta).sub_(gradient)
-        before, before_size = gradient, size
-        image = step @ rows.transpose(1, 2)
-        along, up = _plane_step(signs, target, gradient, step, image)
+        moving = size + uneven * uneven / pull.shape[-1] > tolerance * tolerance
+        # Polak and Ribiere, restarting where it would go negative
+        beta = ((size - _dot(self.before, gradient)) / self.before_size).clamp_(min=0)
+        direction = self.direction.mul_(beta).sub_(gradient)
+        image = direction @ self.features.transpose(1, 2)
+        self.before, self.before_size = gradient, size.clamp_(min=1e-30)
+        along, up = self._plane(_dot(gradient, direction), uneven, direction, image)
         along, up = along.mul_(moving), up.mul_(moving)
-        solution.addcmul_(along, step)
-        scores.addcmul_(along, image)
-        intercepts.add_(up)
-        target = _target(signs, scores + intercepts)
-    _finish(problems, rows, signs, solution, intercepts, moving[..., 0])
-    return solution, intercepts
+        self.solution.addcmul_(along, direction)
+        self.decisions.addcmul_(along, image).add_(up)
+        self.intercept.add_(up)
+        self.target = _target(self.signs, self.decisions)
+        return moving[..., 0]
 
+    def _plane(
+        self,
+        slope: torch.Tensor,
+        uneven: torch.Tensor,
+        direction: torch.Tensor,
+        image: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """How far to go along the direction, and the intercept up: one Newton step in their plane.
 
-def _plane_step(
-    signs: torch.Tensor,
-    target: torch.Tensor,
-    gradient: torch.Tensor,
-    step: torch.Tensor,
-    image: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One Newton step in the plane of (step, intercept), shortened where it would go too far.
+        It is shortened where it would go too far: the third derivative of the loss is at most R
+        times the second, R the largest change of a decision (Bach 2010), so log(1 + R) / R of a
+        Newton step never overshoots. That is cautious: up to R = 10 twice as much, at most the
+        whole step, has proved quicker and safe.
+        """
+        curvature = (self.signs - self.target).mul_(self.target)  # sigmoid'
+        second = curvature.sum(-1, keepdim=True).add_(1e-6)
+        curved = curvature.mul_(image)
+        mixed = curved.sum(-1, keepdim=True)
+        penalty = _dot(direction, direction) - CURVATURE * _dot(image, image)
+        first = _dot(curved, image).add_(penalty.clamp_(min=0))
+        determinant = (first * second - mixed * mixed).clamp_(min=1e-30)
+        along = -(mixed * uneven + second * slope) / determinant
+        up = (mixed * slope + first * uneven) / determinant
+        reach = along.abs() * torch.linalg.vector_norm(image, float("inf"), -1, True) + up.abs()
+        reach = reach.clamp_(min=1e-6)
+        shorten = torch.log1p(reach).div_(reach).mul_(1.0 + (reach < 10.0)).clamp_(max=1.0)
+        return along.mul_(shorten), up.mul_(shorten)
 
-    The third derivative of the loss is at most R times the second, R the largest change of a
-    decision (Bach 2010), so log(1 + R) / R of a Newton step never overshoots. That is cautious:
-    up to R = 10 twice as much, at most the whole step, has proved quicker and safe.
-    """
-    curvature = target * (signs - target)  # sigmoid'
-    curved = curvature * image
-    slope, slope_up = _dot(gradient, step), -target.sum(-1, keepdim=True)
-    penalty = _dot(step, step) - 0.25 * _dot(image, image)
-    first = _dot(curved, image).add_(penalty.clamp_(min=0))
-    mixed = curved.sum(-1, keepdim=True)
-    second = curvature.sum(-1, keepdim=True).add_(1e-6)
-    determinant = (first * second - mixed * mixed).clamp_(min=1e-30)
-    along = (mixed * slope_up - second * slope) / determinant
-    up = (mixed * slope - first * slope_up) / determinant
-    reach = torch.linalg.vector_norm(along * image + up, ord=float("inf"), dim=-1, keepdim=True)
-    reach = reach.clamp_(min=1e-6)
-    shorten = torch.log1p(reach).div_(reach).mul_(1.0 + (reach < 10.0)).clamp_(max=1.0)
-    return along.mul_(shorten), up.mul_(shorten)
+    def narrow(
+        self, moving: torch.Tensor, solutions: torch.Tensor, intercepts: torch.Tensor
+    ) -> bool:
+        """Set finished pairs aside once they are many; False when nothing is left to do."""
+        counts = moving.sum(dim=1)
+        kept = counts.nonzero()[:, 0]
+        slots = int(counts.max())
+        if slots and len(kept) * slots > SET_ASIDE * moving.numel():
+            return True
+        self.write(solutions, intercepts)
+        if not slots:
+            return False
+        order = moving[kept].to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :slots]
+        self.features = self.features[kept]
+        for name, values in vars(self).items():
+            if name == "features":
+                continue
+            index = order if values.ndim == 2 else order[..., None].expand(-1, -1, values.shape[2])
+            setattr(self, name, values[kept].gather(1, index))
+        return True
+
+    def write(
+        self, solutions: torch.Tensor, intercepts: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Copy what has been found to where it is wanted; returns the pairs, finished or not."""
+        solutions[self.problem, self.person] = self.solution
+        intercepts[self.problem, self.person] = self.intercept
+        return self.problem, self.person
 
 
 def _target(signs: torch.Tensor, decisions: torch.Tensor) -> torch.Tensor:
@@ -143,20 +211,19 @@ def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 def _finish(
     problems: Whitened,
-    rows: torch.Tensor,
     signs: torch.Tensor,
-    solution: torch.Tensor,
+    solutions: torch.Tensor,
     intercepts: torch.Tensor,
-    unfinished: torch.Tensor,
+    problem: torch.Tensor,
+    person: torch.Tensor,
 ) -> None:
-    """Solve exactly, one by one, whatever the descent left unfinished."""
-    for problem, person in unfinished.nonzero().tolist():
-        kept = signs[person] != 0
-        factor = problems.factor[problem]
-        features = rows[problem, kept] @ factor.T
-        exact = newton(features, signs[person, kept])
-        solution[problem, person] = (exact[:-1].to(factor) @ factor).to(solution)
-        intercepts[problem, person] = exact[-1].to(intercepts)
+    """Solve pairs that the steps left unfinished exactly, one by one."""
+    for place, who in zip(problem.flatten().tolist(), person.flatten().tolist(), strict=True):
+        kept = signs[who] != 0
+        factor = problems.factor[place]
+        exact = newton(problems.fitted[place, kept] @ factor.T, signs[who, kept])
+        solutions[place, who] = (exact[:-1].to(factor) @ factor).to(solutions)
+        intercepts[place, who] = exact[-1].to(intercepts)
 
 
 def newton(features: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:

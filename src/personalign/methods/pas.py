@@ -158,7 +158,7 @@ class Pas(PersonaMethod):
         responses = people.responses[:, inventory.columns(items)]
         fitter, outputs = self._prepared(items)
         labels = row_labels(responses)
-        probes = fitter.fit(labels, self._train_rows(labels))
+        probes = fitter.fit(labels, self._train_rows(labels), weights=self.direction == "probe")
         chosen = self._ranking(probes)
         shifts = [
             self._shift(outputs, labels[person], probes, person, chosen[person]) if judged else None
@@ -231,6 +231,7 @@ class Pas(PersonaMethod):
         if self.direction == "means":
             directions = kept[side > 0].mean(axis=0) - kept[side < 0].mean(axis=0)
         else:
+            assert probes.weights is not None, "the probes were fitted with their weights"
             directions = probes.weights[person, layers, heads].astype(np.float64)
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         still = lengths[:, 0] == 0  # a head that says the same to everything is not pushed

@@ -10,7 +10,7 @@ slower: benchmarks/probes.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ CACHE_BYTES = 24 * 2**20
 GPU_BYTES = 2 * 2**30
 """On a GPU, so many that they fit in this much of its memory."""
 
-LARGE = 300.0
+LARGE = 1000.0
 """Mean squared length of a head's centred outputs from which float32 no longer does."""
 
 
@@ -35,14 +35,14 @@ LARGE = 300.0
 class Probes:
     """Every head's probe for every person."""
 
-    weights: NDArray[np.float32] = field(repr=False)
-    """(people, layers, heads, head_dim) of the outputs as they are."""
-    intercepts: NDArray[np.float32] = field(repr=False)
-    """(people, layers, heads)."""
     train_accuracy: NDArray[np.float64] = field(repr=False)
     """(people, layers, heads) share of training rows on the right side; NaN without any."""
     validation_accuracy: NDArray[np.float64] = field(repr=False)
     """(people, layers, heads) share of the other kept rows on the right side; NaN without any."""
+    weights: NDArray[np.float32] | None = field(default=None, repr=False)
+    """(people, layers, heads, head_dim) of the outputs as they are; None unless asked for."""
+    intercepts: NDArray[np.float32] | None = field(default=None, repr=False)
+    """(people, layers, heads); None unless asked for."""
 
 
 def row_labels(responses: NDArray[np.integer]) -> NDArray[np.int8]:
@@ -84,11 +84,14 @@ class ProbeFitter:
             self._prepare(flat[:, start : start + size]) for start in range(0, layers * heads, size)
         ]
 
-    def fit(self, labels: NDArray[np.int8], train: NDArray[np.bool_]) -> Probes:
+    def fit(
+        self, labels: NDArray[np.int8], train: NDArray[np.bool_], *, weights: bool = False
+    ) -> Probes:
         """Fit and judge all heads' probes of some people.
 
         labels: (people, rows) +1, -1, or 0 for rows to leave out (`row_labels`).
         train: (rows,) or (people, rows) true where a row trains; the others judge.
+        weights: whether the probes themselves are wanted, not only how well they judge.
         """
         _, layers, heads, width = self.shape
         people, total = len(labels), layers * heads
@@ -99,27 +102,29 @@ class ProbeFitter:
         side = self._tensor(sides) > 0
         training = self._tensor(trains & (sides != 0)).float()
         judging = self._tensor(~trains & (sides != 0)).float()
-        weights = np.empty((people, total, width), np.float32)
-        intercepts = np.empty((people, total), np.float32)
         accuracies = np.empty((2, people, total))
+        kept = np.empty((people, total, width if weights else 0), np.float32)
+        intercepts = np.empty((people, total), np.float32)
         for start, problems in self._chunks(people):
             solution, centred = solve(problems, signs)
-            decisions = solution @ problems.features.transpose(1, 2) + centred
-            right = ((decisions > 0) == side).float()
-            found = problems.weights(solution)
-            span = slice(start, start + len(found))
+            span = slice(start, start + len(solution))
+            rows = (problems.fitted, problems.others)
+            decisions = torch.cat([solution @ part.transpose(1, 2) for part in rows], dim=-1)
+            right = ((decisions + centred > 0) == side).float()
             for place, mask in enumerate((training, judging)):
                 share = (right * mask).sum(-1) / mask.sum(-1)
                 accuracies[place, :, span] = share.T.cpu().numpy()
-            shifted = centred[..., 0] - (found * problems.centres).sum(-1)
-            weights[:, span] = found.transpose(0, 1).float().cpu().numpy()
-            intercepts[:, span] = shifted.T.float().cpu().numpy()
+            if weights:
+                found = problems.weights(solution)
+                shifted = centred[..., 0] - (found * problems.centres).sum(-1)
+                kept[:, span] = found.transpose(0, 1).float().cpu().numpy()
+                intercepts[:, span] = shifted.T.float().cpu().numpy()
         shape = (people, layers, heads)
         return Probes(
-            weights=weights.reshape(*shape, width),
-            intercepts=intercepts.reshape(shape),
             train_accuracy=accuracies[0].reshape(shape),
             validation_accuracy=accuracies[1].reshape(shape),
+            weights=kept.reshape(*shape, width) if weights else None,
+            intercepts=intercepts.reshape(shape) if weights else None,
         )
 
     def _tensor(self, array: NDArray) -> torch.Tensor:
@@ -138,21 +143,14 @@ class ProbeFitter:
         """(first head, problems): all heads, as many at a time as is quick for so many people."""
         start = 0
         for prepared in self._prepared:
-            count = len(prepared.features)
+            count = len(prepared.factor)
             size = min(count, self._heads_at_once(people))
             for first in range(0, count, size):
-                part = slice(first, first + size)
-                some = replace(
-                    prepared,
-                    features=prepared.features[part],
-                    factor=prepared.factor[part],
-                    centres=prepared.centres[part],
-                )
-                yield start + first, some
+                yield start + first, prepared.part(slice(first, first + size))
             start += count
 
     def _heads_at_once(self, people: int) -> int:
-        rows, width = self.shape[0], self.shape[3]
-        one_head = 4 * (rows * width + people * (8 * rows + 4 * width))
+        width = self.shape[3]
+        one_head = 4 * (self.base * width + people * (6 * self.base + 4 * width))
         budget = CACHE_BYTES if self.device.type == "cpu" else GPU_BYTES
         return max(1, budget // one_head)
