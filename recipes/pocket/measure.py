@@ -35,20 +35,24 @@ def main() -> None:
     parser.add_argument("people", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--model", default="pocket")
+    parser.add_argument("--others", type=int, help="people for the other wordings; all by default")
     arguments = parser.parse_args()
     people = read_people(arguments.people)
     decoder = Decoder.load(arguments.model)
     clean_ids = set(clean_half(people).ids)
-    clean = np.array([person in clean_ids for person in people.ids])
 
     measured: dict[str, dict] = {}
-    print(
-        f"| wording | row | all {len(people)} people | the {clean.sum()} clean people | swapped |"
-    )
+    print("| wording | row | everybody | the clean half | with somebody else's persona |")
     print("|---|---|---|---|---|")
     for name, methods in METHODS.items():
+        some = (
+            people
+            if name == "papi" or not arguments.others
+            else people.select(slice(0, arguments.others))
+        )
+        clean = np.array([person in clean_ids for person in some.ids])
         found = evaluate_methods(
-            decoder, people, methods, wording=WORDINGS[name], references=name == "papi"
+            decoder, some, methods, wording=WORDINGS[name], references=name == "papi"
         )
         for row in (*found.methods, *found.references):
             measured[f"{name}/{row.name}"] = _record(row, found, clean)
@@ -77,6 +81,8 @@ def _record(row: Row, found: Evaluation, clean: np.ndarray) -> dict:
         "model": found.fingerprint,
         "all": [everyone.mean, everyone.low, everyone.high],
         "clean": [fresh.mean, fresh.low, fresh.high],
+        "people": [len(clean), int(clean.sum())],
+        "swapped": None if row.swap is None else row.swap.swapped.composite,
         "swap_minus_own": None
         if row.swap is None
         else [row.swap.difference.mean, *row.swap.difference.interval.ends],

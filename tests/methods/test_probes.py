@@ -87,7 +87,7 @@ def test_more_people_change_nothing_for_one(outputs, responses) -> None:
     assert np.allclose(together.weights[2], alone.weights[0], atol=1e-4)
 
 
-def test_large_outputs_are_fitted_in_float64_and_agree(outputs, responses) -> None:
+def test_large_outputs_agree_too(outputs, responses) -> None:
     labels, train = row_labels(responses[:1]), np.repeat(item_split(ITEMS, seed=0), 2)
     found = ProbeFitter(outputs * 30, train).fit(labels, train)
     _, expected, _ = one_at_a_time(outputs * 30, labels[0], train)

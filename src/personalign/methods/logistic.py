@@ -6,7 +6,7 @@ not penalised), for labels y of -1 or +1:
     minimise over w, b:   1/2 |w|^2 + sum_i log(1 + exp(-y_i (w . x_i + b)))
 
 Persons differ in their labels only, so what depends on the features alone is done once, in
-`whiten`: with P = c X'X + I = L L', c a typical curvature of the loss, the problem is written in
+`whiten`: with c X'X + I = L L', c a typical curvature of the loss, the problem is written in
 u = L'w with features Y = X L^-T. There all curvatures are of one order, and nonlinear conjugate
 gradients take 5 to 50 steps, however badly the features are scaled. The penalty costs nothing more:
 |w|^2 = u'(I - c Y'Y)u, so its gradient is u - c Y'(Yu), and one step is two products with Y.
@@ -18,10 +18,14 @@ from dataclasses import dataclass
 
 import torch
 
-CURVATURE = 1 / 16
-"""c: sigmoid' is at most 1/4, and less where a probe is sure; 1/16 took the fewest steps."""
+SURE = 12.0
+"""Mean squared length of centred features at which c is half of 1/4, the most that sigmoid' can be.
 
-TOLERANCE = 1e-5
+Longer features make surer probes, and sigmoid' falls with that. Any c gives the same solution;
+c = 1/4 / (1 + length^2 / 12) took the fewest steps over lengths^2 of 1 to 400.
+"""
+
+TOLERANCE = 2e-5
 """Where to stop: the length of the gradient in u. Decisions are then within about 1e-4."""
 
 ITERATIONS = 300
@@ -46,6 +50,8 @@ class Whitened:
     """(problems, width, width) L, lower triangular."""
     centres: torch.Tensor
     """(problems, 1, width) mean of the base rows."""
+    curvature: torch.Tensor
+    """(problems, 1, 1) c."""
 
     def weights(self, solution: torch.Tensor) -> torch.Tensor:
         """Weights w of the features themselves, from u (problems, people, width)."""
@@ -53,7 +59,7 @@ class Whitened:
 
     def part(self, span: slice) -> Whitened:
         """Some of the problems."""
-        return Whitened(self.fitted[span], self.others[span], self.factor[span], self.centres[span])
+        return Whitened(*(values[span] for values in vars(self).values()))
 
 
 def whiten(features: torch.Tensor, base: int) -> Whitened:
@@ -65,14 +71,16 @@ def whiten(features: torch.Tensor, base: int) -> Whitened:
     centres = features[:, :base].mean(dim=1, keepdim=True)
     centred = features - centres
     fitted = centred[:, :base]
-    metric = (fitted.transpose(1, 2) @ fitted).mul_(CURVATURE)
+    length = fitted.square().sum(dim=(1, 2), keepdim=True) / base
+    curvature = 0.25 / (1.0 + length / SURE)
+    metric = (fitted.transpose(1, 2) @ fitted).mul_(curvature)
     metric.diagonal(dim1=1, dim2=2).add_(1.0)
     factor = torch.linalg.cholesky(metric)
     whitened = torch.linalg.solve_triangular(
         factor, centred.transpose(1, 2), upper=False
     ).transpose(1, 2)
     return Whitened(
-        whitened[:, :base].contiguous(), whitened[:, base:].contiguous(), factor, centres
+        whitened[:, :base].contiguous(), whitened[:, base:].contiguous(), factor, centres, curvature
     )
 
 
@@ -90,7 +98,7 @@ def solve(
     people = len(signs)
     solutions = signs.new_zeros(count, people, width)
     intercepts = signs.new_zeros(count, people, 1)
-    work = _Work(problems.fitted, signs)
+    work = _Work(problems, signs)
     for iteration in range(ITERATIONS):
         moving = work.step(tolerance)
         if iteration % CHECK_EVERY == 0 and not work.narrow(moving, solutions, intercepts):
@@ -107,13 +115,16 @@ class _Work:
     decisions hold the intercepts: Y is centred, so a constant adds nothing to Y' decisions.
     """
 
-    def __init__(self, features: torch.Tensor, signs: torch.Tensor) -> None:
+    def __init__(self, problems: Whitened, signs: torch.Tensor) -> None:
+        features = problems.fitted
         count, _, width = features.shape
         people, base = signs.shape
         self.features = features
+        self.curvature = problems.curvature
         self.problem = torch.arange(count, device=features.device)[:, None].expand(-1, people)
         self.person = torch.arange(people, device=features.device).expand(count, -1)
         self.signs = signs.expand(count, -1, -1)
+        self.turned = -self.signs
         self.solution = features.new_zeros(count, people, width)
         self.intercept = features.new_zeros(count, people, 1)
         self.decisions = features.new_zeros(count, people, base)
@@ -124,11 +135,12 @@ class _Work:
 
     def step(self, tolerance: float) -> torch.Tensor:
         """One step of every pair that is not finished; returns (problems, slots) which are not."""
-        pull = torch.add(self.target, self.decisions, alpha=CURVATURE)
+        pull = torch.addcmul(self.target, self.decisions, self.curvature)
         gradient = self.solution - pull @ self.features
         uneven = self.target.sum(-1, keepdim=True)  # minus the intercept's gradient
         size = _dot(gradient, gradient)
-        moving = size + uneven * uneven / pull.shape[-1] > tolerance * tolerance
+        off = torch.addcmul(size, uneven, uneven, value=1 / pull.shape[-1])
+        moving = off > tolerance * tolerance
         # Polak and Ribiere, restarting where it would go negative
         beta = ((size - _dot(self.before, gradient)) / self.before_size).clamp_(min=0)
         direction = self.direction.mul_(beta).sub_(gradient)
@@ -139,7 +151,7 @@ class _Work:
         self.solution.addcmul_(along, direction)
         self.decisions.addcmul_(along, image).add_(up)
         self.intercept.add_(up)
-        self.target = _target(self.signs, self.decisions)
+        self.target = torch.sigmoid(self.decisions * self.turned).mul_(self.signs)
         return moving[..., 0]
 
     def _plane(
@@ -160,12 +172,12 @@ class _Work:
         second = curvature.sum(-1, keepdim=True).add_(1e-6)
         curved = curvature.mul_(image)
         mixed = curved.sum(-1, keepdim=True)
-        penalty = _dot(direction, direction) - CURVATURE * _dot(image, image)
+        penalty = _dot(direction, direction) - self.curvature * _dot(image, image)
         first = _dot(curved, image).add_(penalty.clamp_(min=0))
-        determinant = (first * second - mixed * mixed).clamp_(min=1e-30)
-        along = -(mixed * uneven + second * slope) / determinant
-        up = (mixed * slope + first * uneven) / determinant
-        reach = along.abs() * torch.linalg.vector_norm(image, float("inf"), -1, True) + up.abs()
+        determinant = (first * second).sub_(mixed * mixed).clamp_(min=1e-30)
+        along = (mixed * uneven).addcmul_(second, slope).div_(determinant).neg_()
+        up = (mixed * slope).addcmul_(first, uneven).div_(determinant)
+        reach = (image.abs().amax(-1, keepdim=True) * along.abs()).add_(up.abs())
         reach = reach.clamp_(min=1e-6)
         shorten = torch.log1p(reach).div_(reach).mul_(1.0 + (reach < 10.0)).clamp_(max=1.0)
         return along.mul_(shorten), up.mul_(shorten)
@@ -183,9 +195,9 @@ class _Work:
         if not slots:
             return False
         order = moving[kept].to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :slots]
-        self.features = self.features[kept]
         for name, values in vars(self).items():
-            if name == "features":
+            if name in ("features", "curvature"):
+                setattr(self, name, values[kept])
                 continue
             index = order if values.ndim == 2 else order[..., None].expand(-1, -1, values.shape[2])
             setattr(self, name, values[kept].gather(1, index))
@@ -198,11 +210,6 @@ class _Work:
         solutions[self.problem, self.person] = self.solution
         intercepts[self.problem, self.person] = self.intercept
         return self.problem, self.person
-
-
-def _target(signs: torch.Tensor, decisions: torch.Tensor) -> torch.Tensor:
-    """y sigmoid(-y f): minus the loss's derivative in each decision."""
-    return torch.sigmoid(-signs * decisions).mul_(signs)
 
 
 def _dot(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -242,7 +249,7 @@ def newton(features: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.softplus(-margins).sum() + 0.5 * (penalty * at * at).sum()
 
     for _ in range(200):
-        target = _target(labels, rows @ solution)
+        target = labels * torch.sigmoid(-labels * (rows @ solution))
         gradient = penalty * solution - rows.T @ target
         curvature = rows.T @ (rows * (target * (labels - target))[:, None])
         curvature += torch.diag(penalty + 1e-12)

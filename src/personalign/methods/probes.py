@@ -21,14 +21,11 @@ from personalign.methods.logistic import Whitened, solve, whiten
 AGREE, DISAGREE = (4, 5), (1, 2)
 """Responses that count as agreeing and as disagreeing; 3 is neither, 0 is missing."""
 
-CACHE_BYTES = 24 * 2**20
+CACHE_BYTES = 16 * 2**20
 """On a CPU, heads are taken so many at a time that their numbers fit in its cache."""
 
 GPU_BYTES = 2 * 2**30
 """On a GPU, so many that they fit in this much of its memory."""
-
-LARGE = 1000.0
-"""Mean squared length of a head's centred outputs from which float32 no longer does."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +131,6 @@ class ProbeFitter:
         """Outputs of some heads, (rows, heads, head_dim), as problems."""
         ordered = outputs[torch.from_numpy(self.order).to(outputs.device)]
         features = ordered.to(self.device, torch.float32).transpose(0, 1).contiguous()
-        size = features.var(dim=1, correction=0).sum(-1).max()
-        if float(size) > LARGE and self.device.type != "mps":
-            features = features.double()
         return whiten(features, self.base)
 
     def _chunks(self, people: int) -> Iterator[tuple[int, Whitened]]:
