@@ -77,7 +77,15 @@ def test_the_fingerprint_sees_every_difference(llama: Decoder, folder: Path) -> 
     assert len(set(prints)) == len(prints)
     assert fake_decoder("llama").fingerprint == llama.fingerprint, "not the same in a new object"
     assert all(len(one) == 64 for one in prints)
-    assert llama.provenance == {"model": "fake llama", "fingerprint": llama.fingerprint}
+
+
+def test_a_persona_s_provenance_loads_its_model_again(folder: Path) -> None:
+    """Aligned in another dtype than the checkpoint's, a persona still finds its model."""
+    made_with = Decoder.load(folder, dtype="bfloat16", device="cpu").provenance
+    assert made_with["model"] == str(folder) and made_with["quantize"] is None
+    again = Decoder.load(folder, dtype=made_with["dtype"], device="cpu")
+    assert again.fingerprint == made_with["fingerprint"]
+    assert Decoder.load(folder, device="cpu").fingerprint != made_with["fingerprint"]
 
 
 def test_a_large_model_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,9 @@ def test_quantised_models_are_read_and_steered(folder: Path, quantize: Any) -> N
     assert decoder.heads.head_dim == 16
     assert not projection.weight.is_floating_point(), "the projection is not quantised"  # type: ignore[union-attr,operator]
     assert decoder.fingerprint != full.fingerprint
-    again = Decoder.load(folder, device="cpu", quantize=quantize)
+    made_with = decoder.provenance
+    assert made_with["quantize"] == quantize
+    again = Decoder.load(folder, device="cpu", quantize=quantize, dtype=made_with["dtype"])
     last_logits(again, sequences_of(again))  # a pass changes nothing of it
     assert decoder.fingerprint == again.fingerprint
 

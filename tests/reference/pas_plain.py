@@ -3,6 +3,9 @@
 No batch, no kept prefix, no kept outputs, scikit-learn for the probes and a plain hook a layer. It
 shares with the library only what defines the task: the items, the wording, the chat template and
 the split of the items. The same heads, directions, sigmas, alpha and answers must come out of both.
+
+Answers are read from the label after the begun reply, or, with `text`, as the paper reads them:
+greedy text of at most 15 tokens, then a parser.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from personalign.inventory.items import Item
 from personalign.methods.search import ALPHA_GRID, REFINEMENTS
 from personalign.methods.split import item_split
 from personalign.model.decoder import Decoder
+from personalign.model.parse import parse_reply
 from personalign.model.prompts import PAPI, Wording, few_shot_prompt
 
 NEUTRAL = "You are a helpful, honest and concise assistant."
@@ -44,6 +48,7 @@ def align_plainly(
     wording: Wording = PAPI,
     prompt: str = "none",
     seed: int = 0,
+    text: bool = False,
 ) -> PlainPersona:
     """One person's answers (1-5, 0 missing) to the items, to heads, directions, sigmas, alpha."""
     outputs = capture_plainly(decoder, items, wording)
@@ -82,7 +87,7 @@ def align_plainly(
     for _ in range(REFINEMENTS + 1):
         for alpha in tried:
             if alpha not in persona.errors:
-                answers = answer_plainly(decoder, persona, alpha, asked, wording)
+                answers = answer_plainly(decoder, persona, alpha, asked, wording, text=text)
                 persona.errors[alpha] = error_plainly(asked, given, answers)
         known = sorted(persona.errors)
         best = min(known, key=lambda alpha: (persona.errors[alpha], alpha))
@@ -134,9 +139,15 @@ def capture_plainly(decoder: Decoder, items: list[Item], wording: Wording) -> np
 
 
 def answer_plainly(
-    decoder: Decoder, persona: PlainPersona, alpha: float, items: list[Item], wording: Wording
+    decoder: Decoder,
+    persona: PlainPersona,
+    alpha: float,
+    items: list[Item],
+    wording: Wording,
+    *,
+    text: bool = False,
 ) -> list[int]:
-    """The most probable option of each item, pushed by alpha, one whole question at a time."""
+    """The answer to each item, pushed by alpha, one whole question at a time; 0 if unreadable."""
     pushes: dict[int, torch.Tensor] = {}
     for (layer, head), direction, sigma in zip(
         persona.heads, persona.directions, persona.sigmas, strict=True
@@ -159,6 +170,9 @@ def answer_plainly(
     answers = []
     try:
         for item in items:
+            if text:
+                answers.append(_written_answer(decoder, persona.system_prompt, item, wording))
+                continue
             scores = _label_scores(decoder, persona.system_prompt, item, wording)
             answers.append(wording.order[int(np.argmax(scores))])
     finally:
@@ -174,7 +188,7 @@ def error_plainly(items: list[Item], responses: list[int], answers: list[int]) -
         differences = [
             abs(answer - response)
             for item, response, answer in zip(items, responses, answers, strict=True)
-            if item.trait == trait and response != 0
+            if item.trait == trait and response != 0 and answer != 0
         ]
         total += float(np.mean(differences)) if differences else 0.0
     return total
@@ -194,6 +208,20 @@ def _label_scores(decoder: Decoder, system: str, item: Item, wording: Wording) -
         )
         for label in labels
     ]
+
+
+def _written_answer(decoder: Decoder, system: str, item: Item, wording: Wording) -> int:
+    """Greedy text after the begun reply, parsed; 0 if it names no option."""
+    ids = decoder.render(_chat(system, wording.ask(item)), reply=wording.reply_prefix)
+    with torch.no_grad():
+        written = decoder.model.generate(
+            torch.tensor([ids], device=decoder.device),
+            attention_mask=torch.ones(1, len(ids), dtype=torch.long, device=decoder.device),
+            max_new_tokens=15,
+            do_sample=False,
+            pad_token_id=decoder.pad_id,
+        )[0, len(ids) :]
+    return parse_reply(wording.reply_prefix + decoder.text(written.tolist()), wording)
 
 
 def _log_probabilities(decoder: Decoder, ids: list[int]) -> torch.Tensor:

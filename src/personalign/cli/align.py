@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from personalign.cli.options import Device, Dtype, ModelName, Quantise
+
 if TYPE_CHECKING:
     from personalign.model.persona import Persona
 
@@ -19,9 +21,7 @@ def align(
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the persona.")],
-    model: Annotated[
-        str, typer.Option(help="'pocket', a model's folder, or a name on the Hugging Face hub.")
-    ] = "pocket",
+    model: ModelName = "pocket",
     method: Annotated[
         str, typer.Option(help="How; `personalign methods` lists the names.")
     ] = "pas",
@@ -46,15 +46,9 @@ def align(
         int | None,
         typer.Option(min=0, help="pas: which items train the probes and which judge them."),
     ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16; else the checkpoint's own.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; else the GPU where there is one.")
-    ] = None,
-    quantise: Annotated[
-        str | None, typer.Option(help="4bit or 8bit; needs the extra 'quantise'.")
-    ] = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    quantise: Quantise = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a persona that is already in the folder.")
     ] = False,

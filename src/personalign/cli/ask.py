@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from personalign.cli.console import console
+from personalign.cli.options import Device, MaxTokens, MovedModel, PersonaFolder
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
@@ -15,17 +16,10 @@ if TYPE_CHECKING:
 
 
 def ask(
-    persona_dir: Annotated[
-        Path, typer.Argument(help="The persona's folder, as personalign align wrote it.")
-    ],
+    persona_dir: PersonaFolder,
     question: Annotated[str, typer.Argument(help="What to ask.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or hub name of the model, if it has moved. Default: the model the "
-            "persona was made with. Another model is refused."
-        ),
-    ] = None,
+    model: MovedModel = None,
+    device: Device = None,
     alpha: Annotated[
         float | None,
         typer.Option(
@@ -37,7 +31,7 @@ def ask(
         bool,
         typer.Option("--compare", "--base", help="Show the reply without the persona beside it."),
     ] = False,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 256,
+    max_tokens: MaxTokens = 256,
     temperature: Annotated[
         float,
         typer.Option(
@@ -53,7 +47,7 @@ def ask(
     from personalign.model.generate import generate
     from personalign.model.persona import PLAIN
 
-    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha)
+    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha, device=device)
     people = [persona, PLAIN] if compare else [persona]
     replies = generate(
         decoder,
@@ -73,11 +67,12 @@ def ask(
 
 
 def load_persona(
-    folder: Path, *, model: str | None, alpha: float | None
+    folder: Path, *, model: str | None, alpha: float | None, device: str | None = None
 ) -> tuple[Decoder, Persona]:
     """The persona at the strength asked for, and the model it was made with.
 
-    The model is named by the persona's provenance unless `model` says where it is now. Raises
+    The persona's provenance names the model, its dtype and quantisation; `model` says where it is
+    now if it has moved. Raises
     PersonaError when the two do not belong together, or alpha is given and there is no shift.
     """
     from personalign.errors import PersonaError
@@ -90,7 +85,13 @@ def load_persona(
             f"The persona in {folder} is a prompt and shifts no heads, so alpha {alpha:g} would "
             "do nothing; leave --alpha out."
         )
-    decoder = Decoder.load(model or str(persona.provenance.get("model", "pocket")))
+    made_with = persona.provenance
+    decoder = Decoder.load(
+        model or str(made_with.get("model", "pocket")),
+        dtype=made_with.get("dtype"),
+        quantize=made_with.get("quantize"),
+        device=device,
+    )
     persona = Persona.load(folder, decoder)
     return decoder, persona if alpha is None else persona.with_alpha(alpha)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from personalign.cli.ask import load_persona
 from personalign.cli.console import console, errors
+from personalign.cli.options import Device, MaxTokens, MovedModel, PersonaFolder
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
@@ -22,21 +22,14 @@ COMMANDS = """/alpha X  push the heads X steps from here on (/alpha alone shows 
 
 
 def chat(
-    persona_dir: Annotated[
-        Path, typer.Argument(help="The persona's folder, as personalign align wrote it.")
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or hub name of the model, if it has moved. Default: the model the "
-            "persona was made with. Another model is refused."
-        ),
-    ] = None,
+    persona_dir: PersonaFolder,
+    model: MovedModel = None,
+    device: Device = None,
     alpha: Annotated[
         float | None,
         typer.Option(help="How strongly the heads are pushed. Default: the persona's own."),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 256,
+    max_tokens: MaxTokens = 256,
     temperature: Annotated[
         float, typer.Option(min=0, help="0 always gives the most probable words; 1 gives variety.")
     ] = 0.7,
@@ -48,7 +41,7 @@ def chat(
 
       echo "What makes you happy?" | personalign chat me
     """
-    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha)
+    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha, device=device)
     talk = Conversation(decoder, persona, max_tokens=max_tokens, temperature=temperature, seed=seed)
     if sys.stdin.isatty():
         errors.print(f"{decoder.name}, as the persona in {persona_dir}.", highlight=False)

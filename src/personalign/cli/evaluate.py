@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from personalign.cli.console import console, errors, write_json
+from personalign.cli.options import Device, Dtype, ModelName, Quantise
 from personalign.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ def evaluate(
     methods: Annotated[
         str, typer.Option(help="Methods, separated by commas; `personalign methods` lists them.")
     ] = "none,few-shot,pas",
-    model: Annotated[
-        str, typer.Option(help="A folder or hub name, or the model that comes with Personalign.")
-    ] = "pocket",
+    model: ModelName = "pocket",
+    dtype: Dtype = None,
+    device: Device = None,
+    quantise: Quantise = None,
     coordinate: Annotated[
         Literal["auto", "response", "keyed"],
         typer.Option(
@@ -105,7 +107,7 @@ def evaluate(
         )
     chosen = everybody if limit is None else everybody.select(slice(0, limit))
     with errors.status(f"Loading {model}"):
-        decoder = Decoder.load(model)
+        decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]
     try:
         with row_progress() as progress:
             evaluation = evaluate_methods(

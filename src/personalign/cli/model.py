@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from personalign.cli.options import Device, Dtype, Quantise
+
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
 
@@ -23,15 +25,9 @@ def model(
     name: Annotated[
         str, typer.Argument(help="'pocket', a model's folder, or a name on the Hugging Face hub.")
     ] = "pocket",
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16; else the checkpoint's own.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, ...; else the GPU where there is one.")
-    ] = None,
-    quantise: Annotated[
-        str | None, typer.Option(help="4bit or 8bit; needs the extra 'quantise'.")
-    ] = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    quantise: Quantise = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the table to this file.")
     ] = None,

@@ -109,9 +109,25 @@ class Decoder:
         return fingerprint(self)
 
     @property
-    def provenance(self) -> dict[str, str]:
-        """What a persona or a result says of the model it was made with."""
-        return {"model": self.name, "fingerprint": self.fingerprint}
+    def quantize(self) -> Quantize | None:
+        """'4bit' or '8bit' where bitsandbytes quantised the model, else None."""
+        config = getattr(self.model.config, "quantization_config", None)
+        if config is None:
+            return None
+        settings = config if isinstance(config, dict) else config.to_dict()
+        if settings.get("load_in_4bit"):
+            return "4bit"
+        return "8bit" if settings.get("load_in_8bit") else None
+
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """What a persona or a result says of the model it was made with, to load it again."""
+        return {
+            "model": self.name,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "quantize": self.quantize,
+            "fingerprint": self.fingerprint,
+        }
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
