@@ -21,7 +21,7 @@ from personalign.methods.logistic import Whitened, solve, whiten
 AGREE, DISAGREE = (4, 5), (1, 2)
 """Responses that count as agreeing and as disagreeing; 3 is neither, 0 is missing."""
 
-CACHE_BYTES = 16 * 2**20
+CACHE_BYTES = 20 * 2**20
 """On a CPU, heads are taken so many at a time that their numbers fit in its cache."""
 
 GPU_BYTES = 2 * 2**30
