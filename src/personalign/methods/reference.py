@@ -95,11 +95,8 @@ class FacetMean(_OwnMean):
         return item.facet
 
 
-class ItemMedian(Method):
-    """The population's median answer to each item."""
-
-    name = "item median"
-    description = "What the middle person of a population answers to the item."
+class _FromPopulation(Method):
+    """A predictor that knows a population's answers."""
 
     def __init__(self, population: Respondents) -> None:
         self.people = population
@@ -110,6 +107,13 @@ class ItemMedian(Method):
     def settings(self) -> dict[str, Any]:
         return {"population": self.population}
 
+
+class ItemMedian(_FromPopulation):
+    """The population's median answer to each item."""
+
+    name = "item median"
+    description = "What the middle person of a population answers to the item."
+
     def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
         answers = self.people.responses[:, respondents.inventory.columns(items)].astype(float)
         answers[answers == 0] = np.nan
@@ -117,7 +121,7 @@ class ItemMedian(Method):
         return np.tile(medians.astype(np.int8), (len(respondents), 1))
 
 
-class Ridge(Method):
+class Ridge(_FromPopulation):
     """Linear regression from the 120 answers, fitted on a population, rounded and kept in 1-5."""
 
     name = "ridge"
@@ -129,22 +133,18 @@ class Ridge(Method):
                 f"Ridge was given {len(population)} people to fit on; it needs at least 10. "
                 "Give a larger population file, or none for simulated people."
             )
-        self.people = population
-        self.population = population.source
-        """What population it was fitted on."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return {"population": self.population}
+        super().__init__(population)
 
     def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
+        from sklearn.linear_model import RidgeCV
+
         inventory = respondents.inventory
         inputs = inventory.columns(inventory.tuning)
-        targets = inventory.columns(items)
         everything, known = self._population
         answers = respondents.responses[:, inputs].astype(float)
         filled = np.where(answers == 0, known[inputs], answers)
-        model = self._fitted(tuple(targets.tolist()), everything, inputs)
+        model = RidgeCV(alphas=RIDGE_PENALTIES)
+        model.fit(everything[:, inputs], everything[:, inventory.columns(items)])
         return np.clip(np.rint(model.predict(filled)), 1, 5).astype(np.int8)
 
     @cached_property
@@ -154,13 +154,6 @@ class Ridge(Method):
         answers[answers == 0] = np.nan
         means = np.nanmean(answers, axis=0)
         return np.where(np.isnan(answers), means, answers), means
-
-    def _fitted(
-        self, targets: tuple[int, ...], everything: NDArray[np.float64], inputs: NDArray[np.int64]
-    ) -> Any:
-        from sklearn.linear_model import RidgeCV
-
-        return RidgeCV(alphas=RIDGE_PENALTIES).fit(everything[:, inputs], everything[:, targets])
 
 
 REFERENCES: dict[str, type[Method]] = {
