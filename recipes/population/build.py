@@ -15,9 +15,9 @@ The model of standardised latent answers, in the keyed direction, is
 
     z_j = sqrt(w) * a_j * facet(j) + sqrt(1 - w) * sum_g b_jg * cross_g + c * sign_j * acq + e_j
 
-with correlated facets and independent cross-cutting factors. w = 0.7, six cross-cutting factors,
-loadings drawn 0.6 of the way to equality and c^2 = 0.015 were chosen by ten-fold
-cross-validation *inside the used half* (dev/log.md).
+with correlated facets and independent cross-cutting factors. w = 0.7, six cross-cutting factors
+and loadings drawn 0.6 of the way to equality follow cross-validation inside the used half, one
+setting at a time (dev/log.md); c^2 = 0.015 is the excess of same-key over opposite-key correlations.
 """
 
 from __future__ import annotations
