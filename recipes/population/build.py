@@ -17,7 +17,8 @@ The model of standardised latent answers, in the keyed direction, is
 
 with correlated facets and independent cross-cutting factors. w = 0.7, six cross-cutting factors
 and loadings drawn 0.6 of the way to equality follow cross-validation inside the used half, one
-setting at a time (dev/log.md); c^2 = 0.015 is the excess of same-key over opposite-key correlations.
+setting at a time (dev/log.md); c^2 = 0.015 is how much same-key items correlate beyond opposite-key
+ones.
 """
 
 from __future__ import annotations
