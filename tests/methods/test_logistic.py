@@ -98,3 +98,21 @@ def test_someone_without_labels_gets_zero_weights() -> None:
     solution, intercepts = solve(whiten(features, 30), torch.from_numpy(signs))
     assert not solution[:, 1].any() and not intercepts[:, 1].any()
     assert solution[:, 0].any()
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 8.0])
+def test_where_only_sides_are_wanted_they_are_those_of_the_solution(scale: float) -> None:
+    """Stopping early changes decisions, and none of their signs."""
+    shorter = 0
+    for seed in range(20):
+        features, signs = problems(scale, width=12, seed=seed)
+        prepared = whiten(features, 30)
+        rows = torch.cat([prepared.fitted, prepared.others], dim=1).transpose(1, 2)
+        judged = torch.ones(len(signs), features.shape[1], dtype=torch.bool)
+        exact, exact_intercepts = solve(prepared, torch.from_numpy(signs))
+        early, early_intercepts = solve(prepared, torch.from_numpy(signs), judged=judged)
+        expected = exact @ rows + exact_intercepts
+        found = early @ rows + early_intercepts
+        assert torch.equal(found > 0, expected > 0)
+        shorter += not torch.equal(found, expected)
+    assert shorter

@@ -21,7 +21,7 @@ from personalign.methods.logistic import Whitened, solve, whiten
 AGREE, DISAGREE = (4, 5), (1, 2)
 """Responses that count as agreeing and as disagreeing; 3 is neither, 0 is missing."""
 
-CACHE_BYTES = 20 * 2**20
+CACHE_BYTES = 10 * 2**20
 """On a CPU, heads are taken so many at a time that their numbers fit in its cache."""
 
 GPU_BYTES = 2 * 2**30
@@ -96,14 +96,14 @@ class ProbeFitter:
         sides = labels[:, self.order]
         assert not (trains & (sides != 0))[:, self.base :].any(), "a row trains that is not fitted"
         signs = self._tensor(np.where(trains, sides, 0)[:, : self.base])
-        side = self._tensor(sides) > 0
+        side, judged = self._tensor(sides) > 0, self._tensor(sides) != 0
         training = self._tensor(trains & (sides != 0)).float()
         judging = self._tensor(~trains & (sides != 0)).float()
         accuracies = np.empty((2, people, total))
         kept = np.empty((people, total, width if weights else 0), np.float32)
         intercepts = np.empty((people, total), np.float32)
         for start, problems in self._chunks(people):
-            solution, centred = solve(problems, signs)
+            solution, centred = solve(problems, signs, judged=None if weights else judged)
             span = slice(start, start + len(solution))
             rows = (problems.fitted, problems.others)
             decisions = torch.cat([solution @ part.transpose(1, 2) for part in rows], dim=-1)
