@@ -31,6 +31,7 @@ from recipes.pocket.observer import amplified, observe
 from recipes.pocket.tokenizer import ASSISTANT, BEGIN, END, PAD, SYSTEM, USER
 from recipes.pocket.wordings import (
     WordingDraw,
+    distracted,
     sample_neutral_system_prompt,
     sample_persona_list,
     sample_wording,
@@ -40,6 +41,8 @@ SHORT, LONG = 336, 1152
 """Tokens in a row of a few turns, and in one whose system prompt lists many answers."""
 LISTED_SHORT, LISTED_LONG = (1, 22), (50, 120)
 """Fewest and most answers listed in the system prompt of a short and of a long row."""
+SPELT_OUT = 24
+"""A question of more tokens is not in the product's own wording."""
 _FACET_ORDER = [f"{trait}{number}" for trait in "NEOAC" for number in range(1, 7)]
 
 
@@ -55,8 +58,23 @@ class Batch:
     """(answers, 5) the token that says response 1-5 there."""
     answer_targets: np.ndarray
     """(answers, 5) the ideal observer's probabilities."""
-    posteriors: np.ndarray
-    """(answers, factors) the observer's posterior mean of the factors there."""
+    answer_weights: np.ndarray
+    """(answers,) how much each counts: as many tokens as it took to ask, at full variety. A
+    question spelt out in full takes three times the tokens of the product's own."""
+    spelt: np.ndarray
+    """(answers,) whether it took a question spelt out; told apart in the progress lines."""
+    known_at: np.ndarray
+    """(places, 2) row and position where who the person is should be known: before and after each
+    answer, at the end of the reply that gave it, and where a reply in dialogue begins."""
+    known: np.ndarray
+    """(places, factors) the observer's posterior mean of the factors there."""
+    level_at: np.ndarray
+    """(places, 2) row and position of the words of replies in dialogue about one facet."""
+    level: np.ndarray
+    """(places,) the expected score on that facet, in standard deviations, after all answers so
+    far."""
+    topic: np.ndarray
+    """(places,) the number of that facet, 0-29."""
     evidence_at: np.ndarray
     """(given, 2) row and position of each answer's own token."""
     evidence: np.ndarray
@@ -77,9 +95,12 @@ class _Row:
     columns: list[int] = field(default_factory=list)
     answer_at: list[int] = field(default_factory=list)  # -1: evidence only, not predicted
     answer_ids: list[tuple[int, ...]] = field(default_factory=list)
+    costs: list[int] = field(default_factory=list)  # tokens it took to ask
     given_at: list[int] = field(default_factory=list)  # -1: no single token holds it
-    picks: list[tuple[int, tuple[int, ...], int]] = field(default_factory=list)
+    picks: list[tuple[int, tuple[int, ...], int, int]] = field(default_factory=list)
     text: list[tuple[int, int]] = field(default_factory=list)
+    known_after: list[tuple[int, int]] = field(default_factory=list)  # position, answers so far
+    levels: list[tuple[int, int, int]] = field(default_factory=list)  # the same, and the facet
     form: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -121,37 +142,48 @@ class Corpus:
         self._signs = np.array([item.sign for item in self.items])
         assert set(_FACET_ORDER) == set(FACETS)
 
-    def batch(self, step: int, *, length: int, rows: int, amplify: float = 1.0) -> Batch:
-        """The batch of one training step."""
+    def batch(
+        self, step: int, *, length: int, rows: int, amplify: float = 1.0, variety: float = 1.0
+    ) -> Batch:
+        """The batch of one training step.
+
+        amplify: how much stronger traits show than in people. variety: 0 is nearly all the
+        product's own wording, every answer counting alike; 1 is the full mixture of wordings and
+        dialogue, an answer counting by what it took to ask; 2 is that with chance words around the
+        statement.
+        """
         rng = np.random.default_rng([self.seed, step, length])
         population = amplified(self.population, amplify)
         people = draw_responses(population, draw_factors(population, rows, rng), rng)
-        drawn = [self._row(rng, person, length) for person in people]
-        return self._collate(drawn, people, population, length)
+        drawn = [self._row(rng, person, length, variety) for person in people]
+        return self._collate(drawn, people, population, length, variety)
 
-    def _row(self, rng: np.random.Generator, person: np.ndarray, length: int) -> _Row:
+    def _row(
+        self, rng: np.random.Generator, person: np.ndarray, length: int, variety: float
+    ) -> _Row:
         row = _Row(tokens=[self._begin])
         long = length == LONG
+        talking = (0.22 if long else 0.27) * (0.5 + 0.5 * min(variety, 1.0))
         roll = rng.random()
-        if roll < (0.22 if long else 0.27):
+        if roll < talking:
             return self._talking_row(row, rng, person, length)
-        if not long and roll < 0.31:
+        if not long and roll < talking + 0.04:
             return self._general_row(row, rng, length)
-        if not long and roll < 0.36:
+        if not long and roll < talking + 0.1:
             return self._picking_row(row, rng, length)
         if long:
             self._listing_turn(row, rng, person, LISTED_LONG)
-            kinds = (0.4, 0.7)
-        elif roll < 0.66:  # who the person is, from the chat alone
+            kinds = (0.4, 0.55)
+        elif rng.random() < 0.46:  # who the person is, from the chat alone
             self._neutral_turn(row, rng)
-            kinds = (0.7, 0.85)
+            kinds = (0.65, 0.75)
         else:
             self._listing_turn(row, rng, person, LISTED_SHORT)
-            kinds = (0.15, 0.6)
+            kinds = (0.1, 0.35)
         order = rng.permutation(300)
         if rng.random() < 0.3:  # ask about listed items too
             order = np.concatenate([rng.permutation(self.tuning)[:5], order])
-        self._question_turns(row, person, order, self._draw(rng, kinds), length)
+        self._question_turns(row, person, order, self._draw(rng, kinds, variety), length)
         return row
 
     def _talking_row(
@@ -177,8 +209,8 @@ class Corpus:
                 asked = rng.permutation(np.flatnonzero(about))[: int(rng.integers(4, 12))]
                 self._question_turns(row, person, asked, None, length)
         while len(row.tokens) < length:
-            for _, messages in talks:
-                self._talk(row, messages)
+            for facet, messages in talks:
+                self._talk(row, messages, facet)
             talks = [dialogue.sample_dialogue_about(rng, facets) for _ in range(4)]
         return row
 
@@ -192,7 +224,7 @@ class Corpus:
         """Options named by their text: says nothing of anybody, and teaches to read the list."""
         self._neutral_turn(row, rng)
         while len(row.tokens) < length:
-            draw = _mixed_options(rng) if rng.random() < 0.5 else sample_wording(rng)
+            draw = _mixed_options(rng) if rng.random() < 0.25 else sample_wording(rng)
             response = int(rng.integers(1, 6))
             named = draw.rest_of(response).lstrip(")]}.:- ") or OPTIONS[response]
             if named.lower() not in draw.after.lower():
@@ -200,20 +232,29 @@ class Corpus:
             statement = self.statements[int(rng.integers(300))]
             asked = f'{draw.ask(statement)}\nPlease pick "{named}".'
             form = self._form(draw)
+            began = len(row.tokens)
             row.tokens += [self._role["user"], *self._encode(asked), self._end]
             row.tokens.append(self._role["assistant"])
             self._formal(row, form.prefix)
-            row.picks.append((len(row.tokens) - 1, form.labels, response))
+            cost = len(row.tokens) - began
+            row.picks.append((len(row.tokens) - 1, form.labels, response, cost))
             row.tokens.append(form.labels[response - 1])
             self._formal(row, [*form.rests[response - 1], self._end])
         return row
 
-    def _draw(self, rng: np.random.Generator, kinds: tuple[float, float]) -> WordingDraw | None:
+    def _draw(
+        self, rng: np.random.Generator, kinds: tuple[float, float], variety: float
+    ) -> WordingDraw | None:
         """A wording: the product's (None), the product's with its options mixed, or any other."""
+        if rng.random() > 0.15 + 0.85 * min(variety, 1.0):
+            return None
         roll = rng.random()
         if roll < kinds[0]:
             return None
-        return _mixed_options(rng) if roll < kinds[1] else sample_wording(rng)
+        if roll < kinds[1]:
+            return _mixed_options(rng)
+        draw = sample_wording(rng)
+        return distracted(rng, draw) if rng.random() < 0.6 * (variety - 1.0) else draw
 
     def _neutral_turn(self, row: _Row, rng: np.random.Generator) -> None:
         text = NEUTRAL_SYSTEM_PROMPT if rng.random() < 0.3 else sample_neutral_system_prompt(rng)
@@ -241,18 +282,22 @@ class Corpus:
             row.columns += [int(c) for c in chosen]
             row.answer_at += [-1] * k
             row.answer_ids += [self._options] * k
+            row.costs += [0] * k
             row.given_at += [-1] * k
         row.tokens.append(self._end)
 
     def _published_list(self, row: _Row, chosen: np.ndarray, person: np.ndarray) -> None:
         row.tokens += self._opening
         for n, column in enumerate(chosen):
-            row.tokens += (self._next_line if n else self._first_line)[column]
-            self._answer(row, int(column), self._options, self._options[person[column] - 1])
+            line = (self._next_line if n else self._first_line)[column]
+            row.tokens += line
+            given = self._options[person[column] - 1]
+            self._answer(row, int(column), self._options, given, len(line))
 
-    def _answer(self, row: _Row, column: int, ids: tuple[int, ...], given: int) -> None:
+    def _answer(self, row: _Row, column: int, ids: tuple[int, ...], given: int, cost: int) -> None:
         row.answer_at.append(len(row.tokens) - 1)
         row.answer_ids.append(ids)
+        row.costs.append(cost)
         row.columns.append(column)
         row.given_at.append(len(row.tokens))
         row.tokens.append(given)
@@ -275,11 +320,13 @@ class Corpus:
         for column, question in zip(order, asked, strict=True):
             if len(row.tokens) >= length:
                 return
-            response = int(person[column])
+            response, began = int(person[column]), len(row.tokens)
             row.tokens += [self._role["user"], *question, self._end, self._role["assistant"]]
             self._formal(row, forms.prefix)
-            self._answer(row, int(column), forms.labels, forms.labels[response - 1])
+            given = forms.labels[response - 1]
+            self._answer(row, int(column), forms.labels, given, len(row.tokens) - began)
             self._formal(row, [*forms.rests[response - 1], self._end])
+            row.known_after.append((len(row.tokens) - 2, len(row.columns)))  # the reply's last word
 
     def _form(self, draw: WordingDraw) -> _Form:
         return _Form(
@@ -293,13 +340,19 @@ class Corpus:
             row.form.append((len(row.tokens) - 1, token))
             row.tokens.append(token)
 
-    def _talk(self, row: _Row, messages: list[dict[str, str]]) -> None:
-        for message in messages:
+    def _talk(self, row: _Row, messages: list[dict[str, str]], facet: str | None = None) -> None:
+        """Dialogue, whose first two replies are about `facet` if there is one."""
+        for turn, message in enumerate(messages):
             row.tokens.append(self._role[message["role"]])
             ids = [*self._encode(message["content"]), self._end]
             if message["role"] == "assistant":
                 start = len(row.tokens) - 1
                 row.text += [(start + n, token) for n, token in enumerate(ids)]
+                said = len(row.columns)
+                row.known_after += [(start + n, said) for n in range(min(len(ids), 20))]
+                if facet and turn < 4:
+                    about = _FACET_ORDER.index(facet)
+                    row.levels += [(start + n, said, about) for n in range(len(ids))]
             row.tokens += ids
 
     def _facets(self, person: np.ndarray) -> np.ndarray:
@@ -308,12 +361,22 @@ class Corpus:
         return (keyed @ self._facet_members - self._facet_mean) / self._facet_sd
 
     def _collate(
-        self, rows: list[_Row], people: np.ndarray, population: Population, length: int
+        self,
+        rows: list[_Row],
+        people: np.ndarray,
+        population: Population,
+        length: int,
+        variety: float,
     ) -> Batch:
         tokens = np.full((len(rows), length), self._pad, dtype=np.int64)
         factors = population.loadings.shape[1]
         answers: list[tuple] = []
         given: list[tuple] = []
+        known: list[tuple] = []
+        level: list[tuple] = []
+        nobody = np.zeros(factors)
+        facet_levels = self._facet_members.T * (self._signs * population.sds)
+        facet_levels = facet_levels @ population.loadings / self._facet_sd[:, None]
         text: list[tuple[int, int, int]] = []
         form: list[tuple[int, int, int]] = []
         for r, row in enumerate(rows):
@@ -321,25 +384,38 @@ class Corpus:
             tokens[r, : len(kept)] = kept
             text += [(r, at, token) for at, token in row.text if at < length - 1]
             form += [(r, at, token) for at, token in row.form if at < length - 1]
-            for at, ids, response in row.picks:
+            for at, ids, response, cost in row.picks:
                 if at < length - 1:
-                    answers.append((r, at, ids, _picked(response), np.zeros(factors)))
+                    answers.append((r, at, ids, _picked(response), cost))
             if not row.columns:
+                known += [(r, at, nobody) for at, _ in row.known_after if at < length]
+                level += [(r, at, 0.0, f) for at, _, f in row.levels if at < length]
                 continue
             columns = np.array(row.columns)
             seen = observe(population, columns, people[r, columns].astype(float))
             for n, at in enumerate(row.answer_at):
                 if 0 <= at < length - 1:
-                    answers.append((r, at, row.answer_ids[n], seen.options[n], seen.posterior[n]))
+                    answers.append((r, at, row.answer_ids[n], seen.options[n], row.costs[n]))
+                    known.append((r, at, seen.known[n]))
                 if 0 <= row.given_at[n] < length:
                     given.append((r, row.given_at[n], seen.evidence[n]))
+                    known.append((r, row.given_at[n], seen.known[n + 1]))
+            known += [(r, at, seen.known[n]) for at, n in row.known_after if at < length]
+            expected = seen.known @ facet_levels.T
+            level += [(r, at, expected[n, f], f) for at, n, f in row.levels if at < length]
         texts, forms = np.array(text or np.empty((0, 3))), np.array(form or np.empty((0, 3)))
         return Batch(
             tokens=tokens,
             answer_at=np.array([a[:2] for a in answers], dtype=np.int64).reshape(-1, 2),
             answer_ids=np.array([a[2] for a in answers], dtype=np.int64).reshape(-1, 5),
             answer_targets=np.array([a[3] for a in answers], dtype=np.float32).reshape(-1, 5),
-            posteriors=np.array([a[4] for a in answers], dtype=np.float32).reshape(-1, factors),
+            answer_weights=np.array([a[4] for a in answers], dtype=np.float32) ** min(variety, 1.0),
+            spelt=np.array([a[4] > SPELT_OUT for a in answers]),
+            known_at=np.array([k[:2] for k in known], dtype=np.int64).reshape(-1, 2),
+            known=np.array([k[2] for k in known], dtype=np.float32).reshape(-1, factors),
+            level_at=np.array([v[:2] for v in level], dtype=np.int64).reshape(-1, 2),
+            level=np.array([v[2] for v in level], dtype=np.float32),
+            topic=np.array([v[3] for v in level], dtype=np.int64),
             evidence_at=np.array([g[:2] for g in given], dtype=np.int64).reshape(-1, 2),
             evidence=np.array([g[2] for g in given], dtype=np.float32).reshape(-1, factors),
             text_at=texts[:, :2].astype(np.int64),

@@ -5,7 +5,8 @@
 Scores none, few-shot and pas in the product's wording, and none and few-shot with the question
 reworded and with the options mixed. Every row is given for all people of the file and for the
 half whose aggregates were not used in the simulator the model was trained on
-(recipes/population/build.py): only that second half is a clean test. Prints a Markdown table.
+(recipes/population/build.py): only that second half is a clean test. Then `voice` (voice.py) says
+how far replies in dialogue follow who speaks, on simulated people. Prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ import numpy as np
 
 from personalign.bench.evaluate import Evaluation, Row, evaluate_methods
 from personalign.dataset.papi import read_people
+from personalign.dataset.simulate import simulate
 from personalign.evaluation.statistics import Interval, bootstrap_mean
+from personalign.methods.registry import get_method
 from personalign.model.decoder import Decoder
 from personalign.model.prompts import WORDINGS
+from recipes.pocket.voice import voice
 from recipes.population.build import clean_half
 
+SPEAKERS, SPEAKERS_SEED = 24, 41
 METHODS = {
     "papi": ("none", "few-shot", "pas"),
     "reworded": ("none", "few-shot"),
@@ -57,6 +62,16 @@ def main() -> None:
         for row in (*found.methods, *found.references):
             measured[f"{name}/{row.name}"] = _record(row, found, clean)
             print(_line(name, row, clean), flush=True)
+    print("\n| text | follows the speaker | follows somebody else | differs between speakers |")
+    print("|---|---|---|---|")
+    speakers = simulate(SPEAKERS, seed=SPEAKERS_SEED)
+    answered = speakers.only(speakers.inventory.tuning)
+    for name in METHODS["papi"]:
+        heard = voice(decoder, get_method(name, decoder=decoder).personas(answered), speakers)
+        measured[f"voice/{name}"] = {**vars(heard), "people": len(speakers)}
+        print(
+            f"| {name} | {heard.own:.2f} | {heard.other:.2f} | {heard.different:.0%} |", flush=True
+        )
     if arguments.output:
         arguments.output.write_text(json.dumps(measured, indent=1) + "\n")
 

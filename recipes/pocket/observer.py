@@ -31,8 +31,8 @@ class Predictions:
 
     options: np.ndarray
     """(answers, 5) probability of each response 1-5 given all earlier answers."""
-    posterior: np.ndarray
-    """(answers, factors) posterior mean of the factors *before* each answer."""
+    known: np.ndarray
+    """(answers + 1, factors) posterior mean of the factors after 0, 1, ... answers."""
     evidence: np.ndarray
     """(answers, factors) what each answer alone says: its loading times its standard score."""
 
@@ -77,6 +77,6 @@ def observe(population: Population, columns: np.ndarray, responses: np.ndarray) 
     steps = gains * innovations[:, None]
     return Predictions(
         options=options / options.sum(axis=1, keepdims=True),
-        posterior=np.cumsum(steps, axis=0) - steps,
+        known=np.vstack([np.zeros((1, steps.shape[1])), np.cumsum(steps, axis=0)]),
         evidence=loadings * scores[:, None],
     )

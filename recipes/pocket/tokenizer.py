@@ -22,6 +22,7 @@ from recipes.pocket.wordings import (
     sample_persona_list,
     sample_wording,
 )
+from recipes.pocket.wordings_phrases import LAYOUTS
 
 BPE_TOKENS = 2900
 BEGIN, PAD, SYSTEM, USER, ASSISTANT, END = (
@@ -47,9 +48,11 @@ def fixed_passages() -> list[str]:
     """The passages that become one token each, longest first."""
     opening, rest = PAPI.question.split("{statement}")
     passages = [opening, rest.format(options=PAPI.options), NEUTRAL_SYSTEM_PROMPT]
-    # The same question with its options in another order: a token for each piece.
+    # The same question with its options in another order, or printed in another usual way: a token
+    # for each piece, so that a label and its option stand side by side.
     passages += [rest.format(options="").rstrip()]
-    passages += [f"\n{PAPI.option_line.format(label=label, option='')}" for label in PAPI.labels]
+    layouts = {(opening, closing) for opening, closing, between in LAYOUTS if between == "\n"}
+    passages += [f"\n{o}{label}{c}" for o, c in sorted(layouts) for label in PAPI.labels]
     passages += [FEW_SHOT_OPENING.removesuffix(";"), *OPTIONS.values()]
     passages += [PAPI.reply.split("{label}")[1].format(option=text) for text in OPTIONS.values()]
     return sorted(passages, key=len, reverse=True)

@@ -3,11 +3,12 @@
     python -m recipes.pocket.train [--steps N] [--output FOLDER] [--checkpoint FILE]
 
 Trains a small Llama from scratch, in fp32 weights and bf16 arithmetic, on simulated people only
-(corpus.py), towards the ideal observer's predictions (observer.py). Two linear heads that exist
-only during training regress what each answer says (after layer 2) and who the person is (after
-layer 4); they teach the layers where to keep the person, and are dropped on save. The schedule
-counts steps, never time; a run that was interrupted goes on from its checkpoint and gives the
-same data. Written to the package when the last step is done.
+(corpus.py), towards the ideal observer's predictions (observer.py). Linear heads that exist only
+during training teach the layers where to keep things: what each answer says, who the person is,
+which facet a reply is about and how high the speaker stands on it, which answer is meant. They are
+left out of the last steps, the polish, and of the saved model. The schedule counts steps, never
+time; a run that was interrupted goes on from its checkpoint and gives the same data. Written to the
+package when the last step is done.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import AttentionInterface, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from personalign.inventory.keys import FACETS
 from recipes.pocket.corpus import LONG, SHORT, Batch, Corpus
 from recipes.pocket.tokenizer import CONTEXT, build_tokenizer, save_tokenizer
 
@@ -39,7 +42,11 @@ class Recipe:
     """Every number of the training run."""
 
     seed: int = 0
-    steps: int = 2300
+    steps: int = 2250
+    polish_steps: int = 350
+    """Steps after those, without the training-only heads, with chance words around statements."""
+    polish_rate: float = 0.3
+    """Share of the full learning rates that they begin with."""
     hidden: int = 160
     layers: int = 6
     heads: int = 5
@@ -57,12 +64,26 @@ class Recipe:
     amplify: float = 1.8
     """How much stronger people's traits are at first; falls to 1 at `amplify_until`."""
     amplify_until: float = 0.45
+    variety_from: float = 0.25
+    """First the product's own wording, where a person is learnt soonest; then any other."""
+    variety_until: float = 0.35
+    fall_from: float = 0.5
+    """Where the learning rates begin to fall."""
     text_weight: float = 0.5
     form_weight: float = 0.4
-    evidence_weight: float = 1.0
+    evidence_weight: float = 2.0
     posterior_weight: float = 1.0
     evidence_layer: int = 2
-    posterior_layer: int = 4
+    posterior_layers: tuple[int, ...] = (3, 4, 5)
+    topic_weight: float = 0.3
+    topic_layer: int = 3
+    level_weight: float = 0.5
+    level_layer: int = 5
+    response_weight: float = 1.0
+    response_layer: int = 5
+    response_from: int = 1400
+    """Step from which the answer meant is also asked of a layer before the last, apart from the
+    label that says it: which label means what is then all that is left to the last one."""
 
 
 class _Batches(Dataset):
@@ -72,17 +93,20 @@ class _Batches(Dataset):
         self.corpus, self.recipe, self.first = corpus, recipe, first
 
     def __len__(self) -> int:
-        return self.recipe.steps - self.first
+        return self.recipe.steps + self.recipe.polish_steps - self.first
 
     def __getitem__(self, index: int) -> Batch:
         recipe, step = self.recipe, self.first + index
         long = int((step + 1) * recipe.long_share) > int(step * recipe.long_share)
         faded = min(1.0, step / (recipe.amplify_until * recipe.steps))
+        mixed = step / recipe.steps - recipe.variety_from
+        mixed /= recipe.variety_until - recipe.variety_from
         return self.corpus.batch(
             step,
             length=LONG if long else SHORT,
             rows=recipe.long_rows if long else recipe.short_rows,
             amplify=recipe.amplify + (1 - recipe.amplify) * faded,
+            variety=2.0 if step >= recipe.steps else min(1.0, max(0.0, mixed)),
         )
 
 
@@ -121,8 +145,15 @@ class Trainee(nn.Module):
                 **ends,
             )
         )
+        if shutil.which("c++"):  # a compiler makes it a sixth quicker; the numbers stay
+            self.model.model.forward = torch.compile(self.model.model.forward, dynamic=False)
         self.evidence = nn.Linear(recipe.hidden, factors)
-        self.posterior = nn.Linear(recipe.hidden, factors)
+        self.posteriors = nn.ModuleList(
+            nn.Linear(recipe.hidden, factors) for _ in recipe.posterior_layers
+        )
+        self.topic = nn.Linear(recipe.hidden, len(FACETS))
+        self.level = nn.Linear(recipe.hidden, 1)
+        self.response = nn.Linear(recipe.hidden, 5)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean loss of each kind over the batch, plus `kl` to the ideal observer."""
@@ -140,19 +171,43 @@ class Trainee(nn.Module):
         found = {}
         targets = batch["answer_targets"]
         chosen = logits(batch["answer_at"]).log_softmax(-1).gather(1, batch["answer_ids"])
-        found["answer"] = -(targets * chosen).sum(-1).mean()
-        found["kl"] = (targets * (targets.log() - chosen.detach())).sum(-1).mean()
+        weights = batch["answer_weights"]
+        found["answer"] = -((targets * chosen).sum(-1) * weights).sum() / weights.sum()
+        meant = self.response(at(states[self.recipe.response_layer], batch["answer_at"]))
+        meant = meant.float().log_softmax(-1)
+        found["response"] = -((targets * meant).sum(-1) * weights).sum() / weights.sum()
+        away = (targets * (targets.log() - chosen.detach())).sum(-1)
+        spelt = batch["spelt"]
+        found["kl"] = away[~spelt].mean()
+        if spelt.any():
+            found["kl/spelt"] = away[spelt].mean()
         for name in ("text", "form"):
             if len(batch[f"{name}_ids"]):
                 predicted = logits(batch[f"{name}_at"])
                 found[name] = functional.cross_entropy(predicted, batch[f"{name}_ids"])
         said = self.evidence(at(states[self.recipe.evidence_layer], batch["evidence_at"]))
         found["evidence"] = functional.mse_loss(said.float(), batch["evidence"]) * 10
-        known = self.posterior(at(states[self.recipe.posterior_layer], batch["answer_at"]))
-        found["posterior"] = functional.mse_loss(known.float(), batch["posteriors"]) * 4
+        found["posterior"] = (
+            torch.stack(
+                [
+                    functional.mse_loss(
+                        head(at(states[layer], batch["known_at"])).float(), batch["known"]
+                    )
+                    for layer, head in zip(
+                        self.recipe.posterior_layers, self.posteriors, strict=True
+                    )
+                ]
+            ).mean()
+            * 4
+        )
+        if len(batch["level"]):
+            asked = self.topic(at(states[self.recipe.topic_layer], batch["level_at"]))
+            found["topic"] = functional.cross_entropy(asked.float(), batch["topic"])
+            shown = self.level(at(states[self.recipe.level_layer], batch["level_at"]))
+            found["level"] = functional.mse_loss(shown.float()[:, 0], batch["level"])
         return found
 
-    def total(self, found: dict[str, Tensor]) -> Tensor:
+    def total(self, found: dict[str, Tensor], step: int) -> Tensor:
         recipe = self.recipe
         weights = {
             "answer": 1.0,
@@ -160,7 +215,12 @@ class Trainee(nn.Module):
             "form": recipe.form_weight,
             "evidence": recipe.evidence_weight,
             "posterior": recipe.posterior_weight,
+            "topic": recipe.topic_weight,
+            "level": recipe.level_weight,
+            "response": recipe.response_weight * (step >= recipe.response_from),
         }
+        if step >= recipe.steps:
+            weights = {name: weights[name] for name in ("answer", "text", "form")}
         return sum(
             (weights[name] * found[name] for name in weights if name in found), torch.zeros(())
         )
@@ -185,15 +245,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
     matrices = [p for n, p in trainee.model.model.layers.named_parameters() if p.ndim == 2]
     known = {id(p) for p in matrices}
     others = [p for p in trainee.parameters() if id(p) not in known]
-    optimizers = [
-        torch.optim.Muon(
-            matrices,
-            lr=recipe.matrix_rate,
-            weight_decay=recipe.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
+    optimizers = _optimizers(recipe, matrices, others)
     first = 0
     if checkpoint and checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -212,7 +264,10 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         worker_init_fn=lambda _: _one_thread(),
     )
     began, tokens, running = time.time(), 0, {}
+    total = recipe.steps + recipe.polish_steps
     for step, batch in enumerate(batches, start=first):
+        if step == recipe.steps:
+            optimizers = _optimizers(recipe, matrices, others)
         for optimizer, rate in zip(
             optimizers, (recipe.matrix_rate, recipe.vector_rate), strict=True
         ):
@@ -221,7 +276,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         arrays = {name: torch.as_tensor(value).to(device) for name, value in vars(batch).items()}
         with torch.autocast(device.type, dtype=torch.bfloat16):
             found = trainee.losses(arrays)
-        trainee.total(found).backward()
+        trainee.total(found, step).backward()
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -229,9 +284,9 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         tokens += batch.tokens.size
         kind = "long" if batch.tokens.shape[1] == LONG else "short"
         for name, value in found.items():
-            key = f"{name}/{kind}" if name == "kl" else name
+            key = f"{name}/{kind}" if name.startswith("kl") else name
             running[key] = 0.9 * running.get(key, value.item()) + 0.1 * value.item()
-        if step % log_every == 0 or step == recipe.steps - 1:
+        if step % log_every == 0 or step == total - 1:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in sorted(running.items()))
             seconds = time.time() - began
             print(f"step {step:5d}  {shown}  {tokens / seconds:,.0f} tokens/s", flush=True)
@@ -242,6 +297,18 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         checkpoint.unlink()
 
 
+def _optimizers(recipe: Recipe, matrices: list, others: list) -> list[torch.optim.Optimizer]:
+    return [
+        torch.optim.Muon(
+            matrices,
+            lr=recipe.matrix_rate,
+            weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
 def _one_thread() -> None:
     """Leave the cores to the training process."""
     torch.set_num_threads(1)
@@ -249,9 +316,13 @@ def _one_thread() -> None:
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a plateau, then a linear fall to zero over the last 60%."""
+    """Linear warm-up, a plateau, a linear fall to zero; then the same, lower, for the polish."""
+    if step >= recipe.steps:
+        place, steps = step - recipe.steps, recipe.polish_steps
+        rise = recipe.polish_rate * min(1.0, (place + 1) / 20)
+        return rise * min(1.0, (steps - place) / (0.8 * steps))
     rise = min(1.0, (step + 1) / recipe.warmup)
-    left = (recipe.steps - step) / (0.6 * recipe.steps)
+    left = (recipe.steps - step) / ((1 - recipe.fall_from) * recipe.steps)
     return rise * min(1.0, left)
 
 

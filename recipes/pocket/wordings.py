@@ -9,8 +9,10 @@ Responses are 1-5, 5 = "Very Accurate". Every random choice comes from the gener
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -142,6 +144,36 @@ def sample_wording(rng: np.random.Generator) -> WordingDraw:
     before, subject, after = _split(message)
     prefix, rests = _reply_format(dice, options, opening, closing, letter_only)
     return WordingDraw(before, subject, after, labels, order, prefix, rests)
+
+
+def distracted(rng: np.random.Generator, draw: WordingDraw) -> WordingDraw:
+    """The same wording with a sentence or clause of chance words before or after the statement.
+
+    A model that has only met sentences of the grammar takes words of any other sentence for the
+    statement. Chance words teach that the statement is what is rated, whatever stands around it.
+    """
+    words = _words()
+    said = " ".join(words[int(u * len(words))] for u in rng.random(int(rng.integers(2, 9))))
+    roll = rng.random()
+    clause = said if roll < 0.3 else f"{_OPENERS[int(rng.random() * len(_OPENERS))]} {said}"
+    clause = clause[0].upper() + clause[1:]
+    if rng.random() < 0.3:
+        return replace(draw, before=f"{clause}. {draw.before}")
+    head, gap, tail = draw.after.partition("\n")
+    if roll < 0.6 and tail and tail[0].isupper() and gap:  # run on into the sentence that follows
+        return replace(draw, after=f"{head}\n{clause}, {tail[0].lower()}{tail[1:]}")
+    return replace(draw, after=f"{head}{' ' if head else ''}{clause}.{gap}{tail}")
+
+
+_OPENERS = ("If", "When", "Suppose", "Imagine", "As", "Since", "Now", "Think of", "Say", "Although")
+
+
+@cache
+def _words() -> tuple[str, ...]:
+    """Every lower-case word of the grammar's own phrases."""
+    phrases = (*LEADS, *INTROS, *ASK_ACCURATE, *ASK_ANY, *CLOSINGS, *LIST_HEADS)
+    text = " ".join((*phrases, *(phrase for asks in ASKS.values() for phrase in asks)))
+    return tuple(sorted(set(re.findall(r"\b[a-z]+\b", text))))
 
 
 def _options_and_asks(dice: Dice, near: bool) -> tuple[dict[int, str], Sequence[str]]:

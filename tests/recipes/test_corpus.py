@@ -67,6 +67,45 @@ def test_text_and_form_targets_are_the_next_tokens(batches) -> None:
             assert np.array_equal(batch.tokens[places[:, 0], places[:, 1] + 1], ids)
 
 
+def test_what_is_known_of_a_person_grows_along_the_row(batches) -> None:
+    for batch in batches:
+        early, late = [], []
+        for row in range(len(batch.tokens)):
+            mine = batch.known_at[:, 0] == row
+            places, known = batch.known_at[mine, 1], batch.known[mine]
+            if np.ptp(places) > 200 and known.any():
+                early.append(np.abs(known[places < np.quantile(places, 0.1)]).mean())
+                late.append(np.abs(known[places > np.quantile(places, 0.9)]).mean())
+        assert len(early) >= 2
+        assert np.mean(late) > 1.2 * np.mean(early)
+
+
+def test_levels_are_of_the_facet_that_a_reply_shows(batches) -> None:
+    """They sit on replies, are named by a facet, and are nothing where nobody was described."""
+    for batch in batches:
+        assert len(batch.level_at) == len(batch.level) == len(batch.topic) > 0
+        assert set(batch.topic.tolist()) <= set(range(30))
+        said = {tuple(place) for place in batch.text_at.tolist()}
+        inside = [tuple(place) in said for place in batch.level_at.tolist()]
+        assert np.mean(inside) > 0.95  # the last place of a row predicts nothing
+        nobody = ~np.isin(batch.level_at[:, 0], batch.answer_at[:, 0])
+        assert not batch.level[nobody].any()
+
+
+def test_an_answer_counts_by_what_it_took_to_ask(tokenizer, batches) -> None:
+    product = len(tokenizer.encode(PAPI.ask(ipip_neo_300().item(1)), add_special_tokens=False))
+    for batch in batches:
+        assert batch.answer_weights.min() >= 3  # a line of a list
+        assert batch.answer_weights.max() > 2 * product  # a question spelt out
+
+
+def test_a_label_and_its_option_stand_side_by_side(tokenizer) -> None:
+    """In any usual layout an option is two tokens: its label, with what is around it, its text."""
+    for line in ("(A). ", "[B] ", "C) ", "- D: ", "* E. ", "(A): "):
+        ids = tokenizer.encode(f"x\n{line}{OPTIONS[5]}", add_special_tokens=False)
+        assert len(ids) == 3, line
+
+
 def test_published_list_tokens_equal_the_products_prompt(tokenizer) -> None:
     """The corpus joins pieces; the product tokenises the whole prompt: the ids are the same."""
     items = ipip_neo_300().tuning

@@ -34,9 +34,10 @@ def test_predictions_agree_with_plain_gaussian_conditioning() -> None:
     rounding = 1 / 12 / population.sds[columns] ** 2
     noise = np.diag(population.uniquenesses[columns] + rounding)
     covariance = loadings @ loadings.T + noise
-    past = np.linalg.solve(covariance[:-1, :-1], np.column_stack([scores[:-1], loadings[:-1]]))
-    posterior = loadings[:-1].T @ past[:, 0]
-    assert np.allclose(seen.posterior[-1], posterior, atol=1e-8)
+    assert not seen.known[0].any()
+    for answers in (1, 39, 40):
+        said = np.linalg.solve(covariance[:answers, :answers], scores[:answers])
+        assert np.allclose(seen.known[answers], loadings[:answers].T @ said, atol=1e-8)
 
 
 def test_an_answer_predicts_only_what_comes_after_it() -> None:
