@@ -1,0 +1,12 @@
+"""`personalign people`: files of people, from Johnson's raw data to a described, chosen few."""
+
+from __future__ import annotations
+
+import typer
+
+people = typer.Typer(
+    name="people",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Files of people: fetch, convert, describe, choose, split, simulate, draw.",
+)
