@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_papi_s_layout_is_converted(ending: str, tmp_path: Path) -> None:
         "sex": ["male", "female", "male"],
         "age": [20, 21, 22],
         "country": ["USA"] * 3,
+        "time": [datetime(2001, 2, 1, 11, 46, 27)] * 3,
     }
     assert people.source == f"papi.{ending} (keyed values, turned into responses; PAPI's layout)"
 
