@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from personalign.errors import InventoryError
+from personalign.inventory.big_five_50 import big_five_50
 from personalign.inventory.items import Inventory, ipip_neo_120, ipip_neo_300
 
 FORMS: dict[str, Callable[[], Inventory]] = {
     "IPIP-NEO-300": ipip_neo_300,
     "IPIP-NEO-120": ipip_neo_120,
+    "IPIP-Big5-50": big_five_50,
 }
 """Name -> what makes the inventory; a new questionnaire is one file and one line here."""
 

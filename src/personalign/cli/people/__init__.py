@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from personalign.cli.people.simulate import simulate
+from personalign.cli.people.split import split
+
 people = typer.Typer(
     name="people",
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="Files of people: fetch, convert, describe, choose, split, simulate, draw.",
 )
+
+people.command()(split)
+people.command()(simulate)
