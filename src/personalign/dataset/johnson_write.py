@@ -72,6 +72,27 @@ def write_johnson(
             file.write(data[:-2] if last and not layout.closed else data)
 
 
+def what_is_lost(people: Respondents) -> list[str]:
+    """A sentence for each thing these people have and Johnson's layout has no place for."""
+    lost = []
+    if not _numbered(people):
+        lost.append("Ids that are no numbers of six digits: people are numbered from 1 instead.")
+    table = people.demographics
+    if table is not None and "age" in table.columns:
+        old = int((table["age"] > 99).sum())
+        if old:
+            lost.append(f"{old:,} ages above 99 are left blank; the layout has two digits.")
+    if table is not None and "country" in table.columns:
+        width = layouts()[_form(people)].country
+        names = table["country"].drop_nulls()
+        cut = int((names.str.len_bytes() > width).sum())
+        if cut:
+            lost.append(f"{cut:,} countries are cut to {width} bytes.")
+    if people.split is not None:
+        lost.append(f"That these people are the part {people.split!r} of a split is not kept.")
+    return lost
+
+
 def _form(people: Respondents) -> Literal[120, 300]:
     if len(people.inventory) == 120:
         return 120
@@ -123,10 +144,13 @@ def _cases(people: Respondents) -> NDArray[np.int64]:
             f"There are {len(people):,} people, and a case number has six digits; write at most "
             f"{_MOST_CASES:,} to one file."
         )
-    ids = pl.Series(people.ids, dtype=pl.String)
-    if ids.str.contains(r"^[0-9]{1,6}$").all():
-        return ids.cast(pl.Int64).to_numpy()
+    if _numbered(people):
+        return pl.Series(people.ids, dtype=pl.String).cast(pl.Int64).to_numpy()
     return np.arange(1, len(people) + 1, dtype=np.int64)
+
+
+def _numbered(people: Respondents) -> bool:
+    return bool(pl.Series(people.ids, dtype=pl.String).str.contains(r"^[0-9]{1,6}$").all())
 
 
 def _country_field(names: pl.Series, width: int) -> Bytes:
