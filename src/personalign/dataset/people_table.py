@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,7 @@ def _read_csv(path: Path) -> pl.DataFrame:
 def _read_json(path: Path) -> pl.DataFrame:
     tables = []
     for records in _records(path):
-        names = list(dict.fromkeys(name for record in records for name in record))
-        columns = ([record.get(name) for record in records] for name in names)
+        names, columns = _columns(records)
         tables.append(
             pl.DataFrame(
                 [
@@ -101,6 +100,15 @@ def _read_json(path: Path) -> pl.DataFrame:
             )
         )
     return pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()
+
+
+def _columns(records: list[dict[str, Any]]) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    """The fields of all records, and for each its values; None where a record lacks it."""
+    names = list(records[0])
+    if all(list(record) == names for record in records):  # as files written by programs are
+        return names, zip(*(record.values() for record in records), strict=True)
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return names, ([record.get(name) for record in records] for name in names)
 
 
 def _small(column: pl.Series) -> pl.Series:
