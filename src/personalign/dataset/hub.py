@@ -47,7 +47,7 @@ SOURCES: dict[str, Source] = {
         "Johnson's IPIP300.dat: 307,313 people, 300 items (OSF tbmh5, 103 MB)",
         "IPIP300.dat",
         Remote(
-            "https://osf.io/download/563a59ba8c5e4a40e6c1db75",
+            "https://osf.io/download/563a59ba8c5e4a40e6c1db75/",
             "1bbb7189f5f0f2883bb4493f956cf639178c5c8ee95319fd3881f6d9d2f189a3",
             102_949_853,
         ),
@@ -55,7 +55,7 @@ SOURCES: dict[str, Source] = {
     "johnson-120": Source(
         "Johnson's IPIP120.dat: 619,150 people, 120 items (OSF tbmh5, 95 MB)",
         "IPIP120.dat",
-        Remote("https://osf.io/download/563a5c9d8c5e4a40e2c1bf4e", None, 619_150 * 153),
+        Remote("https://osf.io/download/563a5c9d8c5e4a40e2c1bf4e/", None, 619_150 * 153),
     ),
     "papi-300k": Source(
         "PAPI's people with 300 items, from the Hugging Face hub",

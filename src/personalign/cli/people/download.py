@@ -51,13 +51,17 @@ def download(
     """
     from personalign.cli.console import console, errors, progress, write_json
     from personalign.dataset.download import sha256_of
-    from personalign.dataset.hub import fetch, read_fetched
+    from personalign.dataset.hub import SOURCES, fetch, read_fetched
     from personalign.errors import PeopleError
 
     if output is not None and output.exists() and not force:
         raise PeopleError(f"{output} is there already; name another file, or say --force.")
-    with progress(f"Fetching {source} (bytes)") as advance:
-        paths = fetch(source, sha256=sha256, progress=advance)
+    known = SOURCES.get(source.partition(":")[0])
+    if known is not None and known.repository:  # the hub's own library shows its progress
+        paths = fetch(source, sha256=sha256)
+    else:
+        with progress(f"Fetching {source} (bytes)") as advance:
+            paths = fetch(source, sha256=sha256, progress=advance)
     for path in paths:
         size = f"{path.stat().st_size:,} bytes"
         console.print(f"{path}  {size}", markup=False, highlight=False, soft_wrap=True)
