@@ -50,6 +50,16 @@ def test_what_was_made_as_json(tmp_path: Path) -> None:
     assert found["bytes"] == path.stat().st_size
 
 
+def test_the_format_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run("people", "simulate", "-n", 3, "--format", "dat").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["simulated.dat"]
+    odd = _run("people", "simulate", "-n", 3, "--format", "dat", "-o", tmp_path / "people.csv")
+    assert odd.exit_code == 1 and "leave one of them out" in " ".join(odd.output.split())
+    assert _run("people", "simulate", "-n", 3).exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["simulated.dat"]
+
+
 def test_a_kind_of_file_that_is_not_written(tmp_path: Path) -> None:
     result = _run("people", "simulate", "-n", 5, "-o", tmp_path / "people.xlsx")
     assert result.exit_code == 1

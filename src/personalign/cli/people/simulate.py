@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,14 +14,18 @@ ENDINGS = (".dat", ".dat.gz", ".parquet", ".csv", ".json")
 def simulate(
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many people.")],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
             help="The file: .dat or .dat.gz (Johnson's raw layout), .parquet, .csv or .json.",
         ),
-    ],
+    ] = None,
+    kind: Annotated[
+        Literal["dat", "dat.gz", "parquet", "csv", "json"] | None,
+        typer.Option("--format", help="Instead of FILE's ending; without FILE, simulated.FORMAT."),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the draw; the same one gives the same people.")
     ] = 0,
@@ -40,10 +44,18 @@ def simulate(
 
       personalign people simulate -n 300 -o people.json
       personalign people simulate -n 307313 --seed 1 -o IPIP300.dat
+      personalign people simulate -n 5000 --format parquet
     """
     from personalign.cli.console import console, errors, progress, write_json
     from personalign.errors import PeopleError
 
+    if output is None:
+        output = Path(f"simulated.{_said(kind)}")
+    elif kind is not None and not output.name.endswith(f".{kind}"):
+        raise PeopleError(
+            f"{output.name} does not end in .{kind}, and --format says {kind}; leave one of them "
+            "out."
+        )
     if not output.name.endswith(ENDINGS):
         raise PeopleError(
             f"Simulated people cannot be written to {output.name}; the name ends in one of "
@@ -82,3 +94,14 @@ def simulate(
     )
     if json_file is not None:
         console.print(f"Wrote {json_file}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _said(kind: str | None) -> str:
+    from personalign.errors import PeopleError
+
+    if kind is None:
+        raise PeopleError(
+            "Neither a file nor a kind of file was named; say -o FILE, or --format with dat, "
+            "dat.gz, parquet, csv, json."
+        )
+    return kind
