@@ -134,7 +134,10 @@ class ItemMedian(_FromPopulation):
 
 
 class Ridge(_FromPopulation):
-    """Linear regression from the tuning answers, fitted on a population, rounded, kept in 1-5."""
+    """Linear regression from the tuning answers, fitted on a population, rounded, kept in 1-5.
+
+    Whoever left answers out is predicted by the regression from the answers they gave.
+    """
 
     name = "ridge"
     description = "Ridge regression from the tuning answers, fitted on a population, rounded."
@@ -153,12 +156,21 @@ class Ridge(_FromPopulation):
         inventory = respondents.inventory
         inputs = inventory.columns(inventory.tuning)
         self._answered(inventory)
-        everything, known = self._population
+        everything, means = self._population
+        outputs = inventory.columns(items)
+        penalty = RidgeCV(alphas=RIDGE_PENALTIES)
+        penalty.fit(everything[:, inputs], everything[:, outputs])
+        known, wanted = ((everything - means)[:, columns] for columns in (inputs, outputs))
+        products, across = known.T @ known, known.T @ wanted
         answers = respondents.responses[:, inputs].astype(float)
-        filled = np.where(answers == 0, known[inputs], answers)
-        model = RidgeCV(alphas=RIDGE_PENALTIES)
-        model.fit(everything[:, inputs], everything[:, inventory.columns(items)])
-        return np.clip(np.rint(model.predict(filled)), 1, 5).astype(np.int8)
+        predicted = np.tile(means[outputs], (len(answers), 1))
+        patterns, pattern_of = np.unique(answers > 0, axis=0, return_inverse=True)
+        for number, given in enumerate(patterns):  # the same items answered: the same regression
+            who = pattern_of.reshape(-1) == number
+            penalised = products[np.ix_(given, given)] + penalty.alpha_ * np.eye(given.sum())
+            weights = np.linalg.solve(penalised, across[given])
+            predicted[who] += (answers[who][:, given] - means[inputs][given]) @ weights
+        return np.clip(np.rint(predicted), 1, 5).astype(np.int8)
 
     @cached_property
     def _population(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
