@@ -87,7 +87,7 @@ def take(
             "--standard-error",
             metavar="X",
             help="With --adaptive: stop (after 10 answers at least) when no trait's standard error "
-            "is above X, in standard deviations between people; such as 0.45.",
+            "is above X, in standard deviations between people; such as 0.5.",
         ),
     ] = None,
 ) -> None:
@@ -210,7 +210,7 @@ def _fit_together(
     if standard_error is not None and not 0.2 <= standard_error < 1:
         raise AnswersError(
             f"--standard-error {standard_error:g} cannot be: 1 is knowing nothing, and all 120 "
-            "answers reach about 0.25. Give a number from 0.2 up to 1, such as 0.45."
+            "answers reach about 0.3. Give a number from 0.2 up to 1, such as 0.5."
         )
 
 
