@@ -31,17 +31,23 @@ def blocks(page: Path, language: str) -> list[str]:
 def command_lines() -> list[str]:
     """Every shell line of the pages, and every example in the commands' own help."""
     lines = [line for page in PAGES for body in blocks(page, "sh") for line in body.splitlines()]
-    texts = [GROUP.help or "", *(command.help or "" for command in GROUP.commands.values())]
+    texts = [command.help or "" for command in all_commands(GROUP)]
     lines += [line for text in texts for line in text.splitlines() if HELP_EXAMPLE.match(line)]
     return sorted({line.split("#")[0].strip() for line in lines} - {""})
+
+
+def all_commands(command: Any) -> list[Any]:
+    """The command, and where it is a group, every command below it."""
+    below = getattr(command, "commands", {}).values()
+    return [command, *(one for child in below for one in all_commands(child))]
 
 
 def unknown_options(line: str) -> list[str]:
     """What the command line would refuse of `personalign COMMAND ...`, without running it."""
     words = shlex.split(line)[1:]
     command = GROUP
-    if words and not words[0].startswith("-"):
-        command = GROUP.commands.get(words.pop(0))
+    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+        command = command.commands.get(words.pop(0))
         if command is None:
             return [line]
     options = {name for parameter in command.params for name in parameter.opts} | {"--help"}

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from personalign.dataset.papi import read_people
     from personalign.dataset.people import Respondents
     from personalign.dataset.simulate import simulate
+    from personalign.dataset.split import split_people
     from personalign.errors import PersonalignError
     from personalign.evaluation.aligned import AlignedScore, aligned_score
+    from personalign.inventory.big_five_50 import big_five_50
     from personalign.inventory.items import Inventory, Item, ipip_neo_120, ipip_neo_300
     from personalign.inventory.scoring import facet_means, trait_means
     from personalign.methods.base import Method, PersonaMethod
@@ -42,6 +44,7 @@ _HOMES = {
     "Inventory": "inventory.items",
     "ipip_neo_300": "inventory.items",
     "ipip_neo_120": "inventory.items",
+    "big_five_50": "inventory.big_five_50",
     "facet_means": "inventory.scoring",
     "trait_means": "inventory.scoring",
     "Respondents": "dataset.people",
@@ -49,6 +52,7 @@ _HOMES = {
     "read_answers": "dataset.answers",
     "write_answers": "dataset.answers",
     "simulate": "dataset.simulate",
+    "split_people": "dataset.split",
     "Decoder": "model.decoder",
     "Persona": "model.persona",
     "PLAIN": "model.persona",
@@ -78,6 +82,7 @@ __all__ = [
     "Inventory",
     "ipip_neo_300",
     "ipip_neo_120",
+    "big_five_50",
     "facet_means",
     "trait_means",
     "Respondents",
@@ -85,6 +90,7 @@ __all__ = [
     "read_answers",
     "write_answers",
     "simulate",
+    "split_people",
     "Decoder",
     "Persona",
     "PLAIN",

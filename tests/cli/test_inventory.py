@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from personalign.cli.inventory import inventory
 from personalign.errors import InventoryError
+from personalign.inventory.big_five_50 import big_five_50
 from personalign.inventory.items import ipip_neo_120, ipip_neo_300
 
 APP = typer.Typer()
@@ -21,7 +22,8 @@ def _inventory(*arguments: object) -> Result:
 
 
 def test_all_items_as_json(tmp_path: Path) -> None:
-    for form, items in (("300", ipip_neo_300()), ("120", ipip_neo_120())):
+    forms = (("300", ipip_neo_300()), ("120", ipip_neo_120()), ("50", big_five_50()))
+    for form, items in forms:
         target = tmp_path / f"{form}.json"
         result = _inventory("--form", form, "--json", target)
         assert result.exit_code == 0, result.output
@@ -44,3 +46,11 @@ def test_a_facet_that_does_not_exist() -> None:
     result = _inventory("--facet", "N7")
     assert isinstance(result.exception, InventoryError)
     assert "There is no facet 'N7'" in str(result.exception)
+
+
+def test_the_markers_have_traits_only() -> None:
+    output = _inventory("--form", "50", "--facet", "E").output
+    assert "10 items" in output and "E Extraversion" in output
+    result = _inventory("--form", "50", "--facet", "E1")
+    assert isinstance(result.exception, InventoryError)
+    assert "traits and no facets" in str(result.exception)

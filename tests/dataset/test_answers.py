@@ -197,3 +197,39 @@ def test_sheets_that_make_no_sense() -> None:
         AnswerSheet(SHORT, (1,) * 119)
     with pytest.raises(AnswersError, match="item 2 is 7"):
         AnswerSheet(SHORT, (1, 7, *[None] * 118))
+
+
+ADAPTIVE = {"inventory": "IPIP-NEO-120", "adaptive": True}
+
+
+@pytest.mark.parametrize("ending", ["json", "csv"])
+def test_an_adaptive_sheet_keeps_its_order_and_needs_fewer_answers(
+    ending: str, tmp_path: Path
+) -> None:
+    asked = (7, 100, 3, 55, 12, 90, 31, 4, 66, 2, 80)
+    answers: list[int | None] = [None] * 120
+    for place in asked:
+        answers[place] = place % 5 + 1
+    answers[55] = 0  # skipped
+    sheet = AnswerSheet(ipip_neo_120(), tuple(answers), asked)
+    path = tmp_path / f"me.{ending}"
+    write_sheet(path, sheet)
+    assert read_sheet(path) == sheet
+    assert (read_answers(path).responses > 0).sum() == 10
+    with pytest.raises(AnswersError, match="at least 11 are needed"):
+        read_answers(path, minimum=11)
+
+
+def test_an_adaptive_sheet_needs_ten_and_an_ordinary_one_sixty(tmp_path: Path) -> None:
+    path = tmp_path / "me.json"
+    path.write_text(json.dumps({**ADAPTIVE, "answers": {str(n): 3 for n in range(1, 10)}}))
+    with pytest.raises(AnswersError, match=r"at least 10 .* take --adaptive"):
+        read_answers(path)
+    whole = {"inventory": "IPIP-NEO-120", "answers": {str(n): 3 for n in range(1, 31)}}
+    for mark in ({}, {"adaptive": False}):
+        path.write_text(json.dumps({**whole, **mark}))
+        with pytest.raises(AnswersError, match="at least 60"):
+            read_answers(path)
+    path.write_text(json.dumps({**whole, "adaptive": "perhaps"}))
+    with pytest.raises(AnswersError, match="'perhaps'"):
+        read_answers(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hypothesis.extra.numpy import arrays
 from personalign.dataset.coordinate import opposite_key_correlation
 from personalign.dataset.papi import read_people
 from personalign.dataset.people import Respondents, demographics_table
+from personalign.dataset.simulate import simulate
 from personalign.errors import PeopleError
+from personalign.inventory.big_five_50 import big_five_50
 from personalign.inventory.items import ipip_neo_120, ipip_neo_300
 from personalign.inventory.keys import to_keyed
 
@@ -66,6 +69,7 @@ def test_papi_s_layout_is_converted(ending: str, tmp_path: Path) -> None:
         "sex": ["male", "female", "male"],
         "age": [20, 21, 22],
         "country": ["USA"] * 3,
+        "time": [datetime(2001, 2, 1, 11, 46, 27)] * 3,
     }
     assert people.source == f"papi.{ending} (keyed values, turned into responses; PAPI's layout)"
 
@@ -234,6 +238,93 @@ def test_files_that_cannot_be_read(name: str, content: str, message: str, tmp_pa
     (tmp_path / name).write_text(content)
     with pytest.raises(PeopleError, match=message):
         read_people(tmp_path / name)
+
+
+def test_jsonl_is_the_same_table(tmp_path: Path) -> None:
+    rows = _papi_rows(_plausible(4))
+    path = tmp_path / "people.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    people, same = read_people(path), read_people(_save(rows, tmp_path / "people.json"))
+    assert np.array_equal(people.responses, same.responses)
+    assert people.ids == same.ids
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_questionnaire_split_and_time_come_back(ending: str, tmp_path: Path) -> None:
+    form = big_five_50()
+    answers = np.random.default_rng(0).integers(0, 6, (5, 50)).astype(np.int8)
+    table = demographics_table(["male"] * 5, [30] * 5, [None] * 5).with_columns(
+        pl.Series("time", [datetime(2001, 2, 3, 4, 5, 6)] * 4 + [None], dtype=pl.Datetime("us"))
+    )
+    ids = tuple("abcde")
+    people = Respondents(answers, ids, table, inventory=form, split="tuning")
+    people.write(tmp_path / f"people.{ending}")
+    again = read_people(tmp_path / f"people.{ending}")
+    assert np.array_equal(again.responses, answers)
+    assert (again.inventory.name, again.split, again.ids) == (form.name, "tuning", ids)
+    assert again.demographics is not None
+    assert again.demographics.equals(table)
+
+
+def test_the_short_form_written_as_itself(tmp_path: Path) -> None:
+    answers = np.random.default_rng(0).integers(0, 6, (5, 120)).astype(np.int8)
+    Respondents(answers, tuple("abcde"), inventory=ipip_neo_120()).write(tmp_path / "short.csv")
+    again = read_people(tmp_path / "short.csv")
+    assert again.inventory is ipip_neo_120()
+    assert np.array_equal(again.responses, answers)
+
+
+def test_two_questionnaires_in_one_file(tmp_path: Path) -> None:
+    rows = _papi_rows(_plausible(2))
+    rows[0]["inventory"], rows[1]["inventory"] = "IPIP-NEO-300", "IPIP-NEO-120"
+    with pytest.raises(PeopleError, match=r"inventory of people\.json names 2 questionnaires"):
+        read_people(_save(rows, tmp_path / "people.json"))
+    rows[0]["inventory"] = rows[1]["inventory"] = "IPIP-Big5-50"
+    del rows[0]["i7"], rows[1]["i7"]
+    with pytest.raises(PeopleError, match="lacks 1 of the 50 columns of IPIP-Big5-50, i7 first"):
+        read_people(_save(rows, tmp_path / "people.json"))
+
+
+def test_raw_files_are_read_and_written_by_their_ending(tmp_path: Path) -> None:
+    people = simulate(40, seed=1)
+    for name in ("people.dat", "people.dat.gz"):
+        people.write(tmp_path / name)
+        again = read_people(tmp_path / name)
+        assert np.array_equal(again.responses, people.responses)
+        assert again.source == f"{name} (keyed values, turned into responses; Johnson's layout)"
+    with (tmp_path / "people.dat").open("ab") as file:
+        file.write(b"\r\njunk")
+    assert "; 1 of 41 lines left out)" in read_people(tmp_path / "people.dat").source
+    with pytest.raises(PeopleError, match="Line 41 of people"):
+        read_people(tmp_path / "people.dat", strict=True)
+    with pytest.raises(PeopleError, match="was to be read as response"):
+        read_people(tmp_path / "people.dat", coordinate="response")
+
+
+def test_a_raw_file_of_responses_is_found_out(tmp_path: Path) -> None:
+    """Somebody wrote answers as ticked into Johnson's layout: reversing them shows."""
+    ticked = to_keyed(simulate(40, seed=1).responses, SIGNS).astype(np.int8)
+    Respondents(ticked, tuple(map(str, range(40)))).write(tmp_path / "people.dat")
+    with pytest.raises(PeopleError, match="Johnson's layout"):
+        read_people(tmp_path / "people.dat")
+    assert len(read_people(tmp_path / "people.dat", check=False)) == 40
+
+
+def test_json_records_that_differ_in_their_fields(tmp_path: Path) -> None:
+    rows = _papi_rows(_plausible(3))
+    rows[1] = dict(reversed(rows[1].items()))
+    del rows[2]["country"]
+    people = read_people(_save(rows, tmp_path / "people.json"))
+    assert np.array_equal(people.responses, _plausible(3))
+    assert people.demographics is not None
+    assert people.demographics["country"].to_list() == ["USA", "USA", None]
+
+
+@pytest.mark.parametrize("text", ["[{}", "[{},]", "[{} {}]", "[{}] x", '[{"i1": 1}, 2]', "x"])
+def test_json_that_is_damaged(text: str, tmp_path: Path) -> None:
+    (tmp_path / "people.json").write_text(text)
+    with pytest.raises(PeopleError, match=r"people\.json (cannot be read|is no list)"):
+        read_people(tmp_path / "people.json")
 
 
 def test_no_file_no_ending_no_such_coordinate(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from personalign.dataset.people import Respondents, demographics_table
+from personalign.dataset.people import DEMOGRAPHICS, Respondents, demographics_table
 from personalign.errors import InventoryError, PeopleError
+from personalign.inventory.big_five_50 import big_five_50
 from personalign.inventory.items import ipip_neo_300
 from personalign.inventory.keys import to_responses
 
@@ -93,6 +97,39 @@ def test_demographics_of_a_part_without_are_null() -> None:
     assert table is not None
     assert table["age"].to_list() == [30, 30, None]
     assert Respondents.concat([without, without]).demographics is None
+
+
+def test_further_demographics_are_kept() -> None:
+    times = pl.Series("time", [datetime(2005, 3, 1), datetime(2006, 4, 2)])
+    some = _people(np.ones((2, 300), dtype=np.int8))
+    assert some.demographics is not None
+    some = replace(some, demographics=some.demographics.with_columns(times))
+    both = Respondents.concat([some, _people(np.ones((1, 300), dtype=np.int8))])
+    for people, expected in ((both, [*times, None]), (some.select([1]), [times[1]])):
+        assert people.demographics is not None
+        assert people.demographics.columns == [*DEMOGRAPHICS, "time"]
+        assert people.demographics["time"].to_list() == expected
+
+
+def test_the_questionnaire_is_kept_and_never_mixed() -> None:
+    short = Respondents(np.full((2, 50), 4), ("a", "b"), inventory=big_five_50())
+    for people in (short.select([1]), short.only([1, 2]), Respondents.concat([short, short])):
+        assert people.inventory is big_five_50()
+        assert people.responses.shape == (len(people), 50)
+    assert np.array_equal(short.keyed[0], np.where(big_five_50().signs > 0, 4, 2))
+    with pytest.raises(PeopleError, match="IPIP-NEO-300 and IPIP-Big5-50"):
+        Respondents.concat([_people(np.ones((1, 300), dtype=np.int8)), short])
+    with pytest.raises(PeopleError, match="one column an item of IPIP-Big5-50"):
+        Respondents(np.ones((1, 300), dtype=np.int8), ("a",), inventory=big_five_50())
+
+
+def test_the_part_of_a_split_is_kept_and_joined() -> None:
+    whole = _people(np.ones((2, 300), dtype=np.int8))
+    parts = [replace(whole, split=name) for name in ("tuning", "reported")]
+    assert parts[0].select([0]).split == parts[0].only([1]).split == "tuning"
+    assert Respondents.concat(parts).split == "tuning+reported"
+    assert Respondents.concat([whole, parts[0]]).split == "tuning"
+    assert Respondents.concat([whole, whole]).split is None
 
 
 def test_responses_cannot_be_written_to() -> None:

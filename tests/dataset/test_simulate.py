@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from personalign.dataset.people import DEMOGRAPHICS
 from personalign.dataset.simulate import load_population, simulate
 from personalign.errors import PeopleError
 from personalign.inventory.items import ipip_neo_300
@@ -60,6 +61,21 @@ def test_demographics_follow_the_published_shares(crowd) -> None:
     female = (people["sex"] == "female").mean()
     assert female == pytest.approx(figures["female"] / figures["total"], abs=0.02)
     assert people["age"].mean() == pytest.approx(figures["mean_age"], abs=0.8)
+
+
+def test_everyone_has_a_time_and_it_is_the_seed_s() -> None:
+    first, again = simulate(300, seed=2).demographics, simulate(300, seed=2).demographics
+    assert first is not None and again is not None
+    assert first.columns == [*DEMOGRAPHICS, "time"]
+    assert first["time"].equals(again["time"])
+    assert first["time"].dt.year().is_between(2001, 2011).all()
+    assert first["time"].n_unique() > 290
+
+
+def test_progress_counts_people() -> None:
+    told: list[tuple[int, int]] = []
+    simulate(7, progress=lambda done, total: told.append((done, total)))
+    assert told == [(7, 7)]
 
 
 def test_uniquenesses_leave_every_item_noise() -> None:

@@ -1,7 +1,7 @@
 """One method asked about many people, block by block: raw answers, kept in a store.
 
 Nothing is scored here. A run that stops in the middle leaves whole blocks; the same call skips them
-and goes on. Only the tuning answers (the 120) reach a method, unless the method itself follows the
+and goes on. Only the tuning answers reach a method, unless the method itself follows the
 paper's released protocol, which looks at the held-out answers when it picks alpha.
 """
 

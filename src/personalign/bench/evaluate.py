@@ -1,9 +1,9 @@
 """Methods over people, scored: `evaluate_methods` gives an `Evaluation`, everything a table needs.
 
-What a method learns it learns from a person's answers to the 120 tuning items; scores are on the
-other 180. Beside the methods stand the reference rows, which use no model at all, and beside every
-method that makes personas its swap control. Scores derive from raw answers each time: with the
-answers stored, another decision or table costs no model call.
+What a method learns it learns from a person's answers to the tuning items (120 of the IPIP-NEO's
+300); scores are on the held-out ones. Beside the methods stand the reference rows, which use no
+model at all, and beside every method that makes personas its swap control. Scores derive from raw
+answers each time: with the answers stored, another decision or table costs no model call.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from personalign import __version__
 from personalign.bench.collect import PEOPLE_PER_BLOCK, Collected, collect
 from personalign.bench.store import ResultStore, RunKey, code_digest, people_digest
+from personalign.dataset.split import refuse_tuning_people
 from personalign.errors import EvaluationError
 from personalign.evaluation.aligned import AlignedScore, aligned_score
 from personalign.evaluation.statistics import PairedDifference, paired_difference
@@ -133,16 +134,18 @@ def evaluate_methods(
     references: bool = True,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     block: int = PEOPLE_PER_BLOCK,
+    on_tuning_people: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run methods over people and score them on the held-out items.
 
     Args:
         decoder: the model that answers.
-        people: people with answers to all 300 items, as far as they gave them.
+        people: people with answers to all items of their questionnaire, as far as they gave them.
         methods: names from the registry, or methods ready made.
-        population: people the reference predictors are fitted on; simulated people without one.
-            They must not be the people scored.
+        population: people the reference predictors are fitted on, who answered the same
+            questionnaire and are not the people scored. Without one, simulated people, or no such
+            rows where the questionnaire has no simulator.
         wording: how the items are put to the model; the paper's wording by default.
         decision: how option probabilities become one response: "mode", "median" or "mean".
         protocol: "honest", or "paper" for the released procedure, which marks its rows.
@@ -151,10 +154,12 @@ def evaluate_methods(
         references: whether to add the reference rows.
         settings: by method name, keyword arguments for that method.
         block: people between two writes to the store.
+        on_tuning_people: score people of a split's tuning part all the same; the result says so.
         progress: called with (row, people done, people in all).
 
     Raises:
-        EvaluationError: nobody to score, no method, a name twice, an unknown protocol.
+        EvaluationError: nobody to score, no method, a name twice, an unknown protocol, people that
+            methods were developed on, a population of another questionnaire, nothing held out.
         MethodError: an unknown method, or settings it cannot take.
     """
     from personalign.methods.reference import reference_methods
@@ -167,6 +172,19 @@ def evaluate_methods(
         )
     if not len(people):
         raise EvaluationError("There are no people to evaluate; give a file with at least one.")
+    if not on_tuning_people:
+        refuse_tuning_people(people)
+    form = people.inventory
+    if not form.held_out or not form.tuning:
+        raise EvaluationError(
+            f"{form.name} has {len(form.tuning)} items to learn from and {len(form.held_out)} held "
+            "out; a score needs some of both. Give people who answered the whole questionnaire."
+        )
+    if population is not None and population.inventory.name != form.name:
+        raise EvaluationError(
+            f"The population answered {population.inventory.name} and the people to score "
+            f"{form.name}; give a population of the same questionnaire, or none."
+        )
     made = [
         _made(method, decoder, wording, protocol, decision, seed, settings or {})
         for method in methods
@@ -186,6 +204,7 @@ def evaluate_methods(
             settings=dict(method.settings),
             model=decoder.fingerprint,
             people=digest,
+            inventory=form.name,
             items=tuple(item.number for item in items),
             wording=asdict(wording),
             protocol=protocol,
@@ -204,7 +223,7 @@ def evaluate_methods(
         )
         rows.append(_row(method, got, people, items, seed, reference=False))
     beside = []
-    for method in reference_methods(population) if references else ():
+    for method in reference_methods(population, form) if references else ():
         got = collect(
             method,
             people,

@@ -87,12 +87,12 @@ def alpha_overview(curves: Sequence[AlphaCurve], name: str = "alphas") -> str:
     means = [np.mean([np.interp(a, c.alphas, c.errors) for c in curves]) for a in shared]
     axes.plot(shared, means, color=INK, lw=2.2)
     axes.set_xlabel("alpha (0 is the plain model)")
-    axes.set_ylabel("error on the 120 items")
+    axes.set_ylabel("error on the tuning items")
     axes.set_ylim(error_limits(curves))
     return inline_svg(
         figure,
         name,
-        f"Error on the 120 tuning items against alpha for {len(curves)} people, and their mean",
+        f"Error on the tuning items against alpha for {len(curves)} people, and their mean",
     )
 
 
@@ -121,11 +121,11 @@ def alpha_curve_figure(
     axes.set_ylim(limits)
     axes.set_xlim(-0.03 * last, 1.03 * last)
     axes.set_xlabel("alpha")
-    axes.set_title("error on the 120", size=TEXT_SIZE, color=INK, loc="left")
+    axes.set_title("error on the tuning items", size=TEXT_SIZE, color=INK, loc="left")
     return inline_svg(
         figure,
         name,
-        f"Error on the 120 items against alpha: {curve.errors[0]:.2f} at {curve.alphas[0]:g}, "
+        f"Error on the tuning items against alpha: {curve.errors[0]:.2f} at {curve.alphas[0]:g}, "
         f"{chosen:.2f} at the chosen {curve.chosen:g}",
     )
 

@@ -56,6 +56,8 @@ class RunKey:
     """Personalign's version."""
     code: str
     """Digest of the source that answers depend on (`code_digest`)."""
+    inventory: str = "IPIP-NEO-300"
+    """Name of the questionnaire."""
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from personalign.dataset.split import is_tuning_part
 from personalign.evaluation.aligned import AlignedScore
 from personalign.evaluation.statistics import Interval, PairedDifference
 
@@ -29,7 +30,13 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "seed": evaluation.seed,
         "wording": evaluation.wording,
         "decision": evaluation.decision,
-        "people": {"count": len(evaluation.people), "source": evaluation.people.source},
+        "people": {
+            "count": len(evaluation.people),
+            "source": evaluation.people.source,
+            "inventory": evaluation.people.inventory.name,
+            "split": evaluation.people.split,
+            "tuning_people": is_tuning_part(evaluation.people),
+        },
         "held_out": {
             "items": len(evaluation.items),
             "answered": int((own != 0).sum()),
@@ -51,8 +58,10 @@ def setting(evaluation: Evaluation) -> str:
     people, items = len(evaluation.people), len(evaluation.items)
     missing = int((evaluation.own == 0).sum())
     unparsed = sum(row.score.unparsed for row in evaluation.methods)
+    split = evaluation.people.split
+    source = evaluation.people.source + (f", the split's {split} part" if split else "")
     return (
-        f"{_count(people, 'person', 'people')} ({evaluation.people.source}), {items} held-out "
+        f"{_count(people, 'person', 'people')} ({source}), {items} held-out "
         f"items each, methods saw only the other {len(evaluation.people.inventory.tuning)}; "
         f"model {evaluation.model} ({evaluation.fingerprint[:12]}), wording {evaluation.wording}, "
         f"decision {evaluation.decision}, seed {evaluation.seed}; "

@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from personalign.bench.summary import setting
+from personalign.dataset.split import is_tuning_part
 from personalign.evaluation.statistics import Interval
 from personalign.inventory.keys import TRAITS
+from personalign.methods.reference import left_out
 
 if TYPE_CHECKING:
     from personalign.bench.evaluate import Evaluation, Row
@@ -58,6 +60,15 @@ def notes(evaluation: Evaluation) -> list[str]:
     for population in fitted:
         names = [row.name for row in evaluation.references if row.fitted_on == population]
         lines.append(f"{', '.join(names)}: fitted on {population}.")
+    if evaluation.references:
+        names = [row.name for row in evaluation.references]
+        lines += left_out(names, evaluation.people.inventory)
+    if is_tuning_part(evaluation.people):
+        lines.insert(
+            0,
+            "These are people of the tuning part, on whom methods are developed: these scores "
+            "choose settings. Report scores of the other part.",
+        )
     paper = [row.name for row in evaluation.methods if row.protocol == "paper"]
     if paper:
         lines.append(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class AlphaCurve:
-    """The error over the 120 tuning items at every alpha tried for one person."""
+    """The error over the tuning items at every alpha tried for one person."""
 
     alphas: NDArray[np.float64]
     """(alphas,) rising."""

@@ -15,6 +15,7 @@ from personalign.errors import EvaluationError
 
 if TYPE_CHECKING:
     from personalign.bench.evaluate import Evaluation
+    from personalign.dataset.people import Respondents
 
 RESULTS = Path("personalign-results")
 """Where raw answers go unless said otherwise."""
@@ -46,7 +47,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Other people to fit the reference rows on, in the same kind of file; simulated "
-            "people without one."
+            "people without one, where the questionnaire has a simulator."
         ),
     ] = None,
     wording: Annotated[
@@ -60,13 +61,21 @@ def evaluate(
     protocol: Annotated[
         Literal["honest", "paper"],
         typer.Option(
-            help="honest tunes on the 120 items only; paper repeats the released procedure, which "
-            "also looks at the scored items, and marks its rows."
+            help="honest tunes on the tuning items only; paper repeats the released procedure, "
+            "which also looks at the scored items, and marks its rows."
         ),
     ] = "honest",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many people of the file.")
     ] = None,
+    on_tuning_people: Annotated[
+        bool,
+        typer.Option(
+            "--on-tuning-people",
+            help="Score people of the tuning part of `personalign people split` all the same; "
+            "every output then says so.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     json: Annotated[
         Path | None, typer.Option("--json", help="Write every number to this file.")
@@ -81,7 +90,9 @@ def evaluate(
 ) -> None:
     """Score methods on people: how far are the model's answers from their own?
 
-    Methods learn from each person's 120 short-form answers and are scored on the other 180 items.
+    Methods learn from each person's answers to the tuning items (of the IPIP-NEO, the 120 of the
+    short form) and are scored on the held-out ones (the other 180). The open 50-item IPIP markers
+    are a questionnaire of their own: 30 items to learn from, 20 held out.
     The table shows the composite (the mean distance of each trait, added up over the five; lower is
     better) with a 95% interval over people, and reference rows that use no model.
 
@@ -92,20 +103,21 @@ def evaluate(
     """
     from personalign.bench.evaluate import evaluate_methods
     from personalign.dataset.papi import read_people
+    from personalign.dataset.split import refuse_tuning_people
     from personalign.model.decoder import Decoder
     from personalign.model.prompts import get_wording
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
     everybody = read_people(people, coordinate=coordinate)
     fitted = None if population is None else read_people(population, coordinate=coordinate)
-    if fitted is not None and set(map(bytes, fitted.responses)) & set(
-        map(bytes, everybody.responses)
-    ):
+    if fitted is not None and _answer_sheets(fitted) & _answer_sheets(everybody):
         raise EvaluationError(
             f"Some people of {people} are also in {population}; reference rows fitted on the "
             "people they are scored on would look better than they are. Give other people."
         )
     chosen = everybody if limit is None else everybody.select(slice(0, limit))
+    if not on_tuning_people:
+        refuse_tuning_people(chosen)
     with errors.status(f"Loading {model}"):
         decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]
     try:
@@ -120,6 +132,7 @@ def evaluate(
                 protocol=protocol,
                 seed=seed,
                 out=out,
+                on_tuning_people=on_tuning_people,
                 progress=progress,
             )
     except KeyboardInterrupt:
@@ -133,6 +146,12 @@ def evaluate(
     show(evaluation)
     errors.print(f"Raw answers are in {out}.", style="dim", markup=False, soft_wrap=True)
     save(evaluation, json, report)
+
+
+def _answer_sheets(people: Respondents) -> set[bytes]:
+    """Everybody's answers, to find a person again by; one answer throughout tells nobody apart."""
+    told = people.responses[(people.responses != people.responses[:, :1]).any(axis=1)]
+    return set(map(bytes, told))
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import typer
 
 
 class Form(StrEnum):
-    """The two forms of the questionnaire, by their number of items."""
+    """The questionnaires: the two forms of the IPIP-NEO, and the 50 markers of the Big Five."""
 
     SHORT = "120"
     FULL = "300"
+    MARKERS = "50"
 
 
 def inventory(
@@ -22,29 +23,35 @@ def inventory(
         typer.Option(metavar="CODE", help="Only this facet (such as N1) or trait (such as N)."),
     ] = None,
     form: Annotated[
-        Form, typer.Option(help="The full form, or the short one in its own order.")
+        Form,
+        typer.Option(
+            help="The IPIP-NEO's full form, its short one in its own order, or the IPIP's 50 "
+            "markers of the Big Five."
+        ),
     ] = Form.FULL,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Also write the items to this JSON file."),
     ] = None,
 ) -> None:
-    """Show the items of the IPIP-NEO questionnaire.
+    """Show the items of a questionnaire, the IPIP-NEO unless said otherwise.
 
-    [bold]number[/bold] is the item's number in the 300-item form, [bold]short[/bold] its number in
-    the 120-item form. Where the key is +, agreeing raises the facet; where it is -, agreeing lowers
-    it. Methods learn from the 120 items and are scored on the other 180.
+    [bold]number[/bold] is the item's number in the whole form, [bold]short[/bold] its number among
+    the items that methods learn from (of the IPIP-NEO, in the 120-item form); they are scored on
+    the others. Where the key is +, agreeing raises the facet; where it is -, agreeing lowers it.
+    The 50 markers have traits and no facets.
 
       personalign inventory --facet N1
+      personalign inventory --form 50
     """
     from rich.table import Table
 
     from personalign.cli.console import console, write_json
     from personalign.errors import InventoryError
-    from personalign.inventory.items import ipip_neo_120, ipip_neo_300
+    from personalign.inventory.forms import get_inventory
     from personalign.inventory.keys import FACETS, TRAITS
 
-    chosen = ipip_neo_120() if form is Form.SHORT else ipip_neo_300()
+    chosen = get_inventory("IPIP-Big5-50" if form is Form.MARKERS else f"IPIP-NEO-{form.value}")
     items = list(chosen)
     if facet is not None:
         code = facet.strip().upper()
@@ -53,18 +60,25 @@ def inventory(
                 f"There is no facet {facet!r}; facets are a trait letter ({', '.join(TRAITS)}) and "
                 "a number from 1 to 6, such as N1. A letter alone gives the whole trait."
             )
-        items = [item for item in items if item.facet.startswith(code)]
+        if code in FACETS and not chosen.has_facets:
+            raise InventoryError(
+                f"{chosen.name} has traits and no facets, so none {facet!r}; ask for a trait: "
+                f"{', '.join(TRAITS)}."
+            )
+        items = [item for item in items if (item.facet or item.trait).startswith(code)]
     table = Table(title=f"{chosen.name}: {len(items)} items", title_justify="left")
     for heading in ("number", "short"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("facet", no_wrap=True)
+    table.add_column("facet" if chosen.has_facets else "trait", no_wrap=True)
     table.add_column("key", justify="center", no_wrap=True)
     table.add_column("statement")
     for item in items:
         table.add_row(
             str(item.number),
             str(item.short_number or ""),
-            f"{item.facet} {FACETS[item.facet]}",
+            f"{item.facet} {FACETS[item.facet]}"
+            if item.facet
+            else f"{item.trait} {TRAITS[item.trait]}",
             "+" if item.sign > 0 else "-",
             item.statement,
         )
@@ -76,7 +90,7 @@ def inventory(
                 "short_number": item.short_number,
                 "statement": item.statement,
                 "facet": item.facet,
-                "facet_name": FACETS[item.facet],
+                "facet_name": FACETS[item.facet] if item.facet else None,
                 "trait": item.trait,
                 "trait_name": TRAITS[item.trait],
                 "sign": item.sign,

@@ -24,6 +24,7 @@ from personalign.cli.evaluate import evaluate
 from personalign.cli.inventory import inventory
 from personalign.cli.methods import methods
 from personalign.cli.model import model
+from personalign.cli.people import people
 from personalign.cli.profile import profile
 from personalign.cli.take import take
 from personalign.errors import PersonalignError
@@ -102,6 +103,7 @@ START = "Start here"
 PERSON = "One person"
 MEASURE = "Measure"
 LOOK = "Look up"
+PEOPLE = "Many people"
 
 app.command(rich_help_panel=START)(demo)
 app.command(rich_help_panel=PERSON)(take)
@@ -110,6 +112,7 @@ app.command(rich_help_panel=PERSON)(align)
 app.command(rich_help_panel=PERSON)(ask)
 app.command(rich_help_panel=PERSON)(chat)
 app.command(rich_help_panel=MEASURE)(evaluate)
+app.add_typer(people, rich_help_panel=PEOPLE)
 app.command(rich_help_panel=LOOK)(methods)
 app.command(rich_help_panel=LOOK)(model)
 app.command(rich_help_panel=LOOK)(inventory)

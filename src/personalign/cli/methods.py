@@ -16,7 +16,8 @@ def methods(
 ) -> None:
     """Show the methods by name, and the reference rows their scores stand beside.
 
-    Methods make a persona from a person's 120 answers. Reference rows ask no model at all.
+    Methods make a persona from a person's answers to the tuning items. Reference rows ask no model
+    at all.
 
       personalign align me.json --method few-shot -o me
       personalign evaluate --people people.json --methods none,pas

@@ -8,6 +8,9 @@ Answers are responses, 1 Very Inaccurate ... 5 Very Accurate. 0, null and blank 
 go by their number *in the form*: 1-120 in the short form, 1-300 in the full one. A file that does
 not name its form is of the 300 if a number is above 120, else of the 120. That is no guess: only 57
 of the 120 short-form items have a number up to 120 in the full form, and a person needs 60.
+
+A sheet of an adaptive test says so ("adaptive": true, or a column adaptive with "yes") and lists
+its answers in the order they were asked. Its items were chosen to tell much, so fewer are enough.
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ from personalign.inventory.items import Inventory, ipip_neo_120, ipip_neo_300
 MINIMUM = 60
 """Of the 120 short-form items, how many a person has to have answered."""
 
+ADAPTIVE_MINIMUM = 10
+"""How many of them where an adaptive test chose which to ask."""
+
 ENDINGS = (".json", ".csv")
 
 
@@ -40,6 +46,9 @@ class AnswerSheet:
     """The form: the 120 or the 300 items."""
     answers: tuple[int | None, ...]
     """One an item, in form order: 1-5, 0 where left out on purpose, None where not reached."""
+    asked: tuple[int, ...] | None = None
+    """Of an adaptive test: the 0-based places of the items in the order they were asked, those
+    answered or skipped. None for an ordinary sheet."""
 
     def __post_init__(self) -> None:
         if len(self.answers) != len(self.inventory):
@@ -50,6 +59,18 @@ class AnswerSheet:
         for place, answer in enumerate(self.answers, 1):
             if answer not in (None, 0, 1, 2, 3, 4, 5):
                 raise AnswersError(_out_of_range(place, answer))
+        reached = [place for place, answer in enumerate(self.answers) if answer is not None]
+        assert self.asked is None or sorted(self.asked) == reached, "asked lists what was reached"
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether an adaptive test chose the items."""
+        return self.asked is not None
+
+    @property
+    def minimum(self) -> int:
+        """How many short-form answers a person needs on such a sheet."""
+        return ADAPTIVE_MINIMUM if self.adaptive else MINIMUM
 
     @property
     def tuning_answered(self) -> int:
@@ -67,11 +88,12 @@ class AnswerSheet:
         )
 
 
-def read_answers(path: str | Path, *, minimum: int = MINIMUM) -> Respondents:
+def read_answers(path: str | Path, *, minimum: int | None = None) -> Respondents:
     """Read one person's answers from a .json or .csv file.
 
     Arguments:
-        minimum: how many of the 120 short-form items must be answered.
+        minimum: how many of the 120 short-form items must be answered; 60 when left out, 10 on the
+            sheet of an adaptive test.
 
     Returns Respondents of one person, named after the file.
 
@@ -79,11 +101,12 @@ def read_answers(path: str | Path, *, minimum: int = MINIMUM) -> Respondents:
     a list of another length than 120 or 300, or a file that cannot be read.
     """
     sheet = read_sheet(path)
-    if sheet.tuning_answered < minimum:
+    needed = sheet.minimum if minimum is None else minimum
+    if sheet.tuning_answered < needed:
         raise AnswersError(
             f"{Path(path).name} answers {sheet.tuning_answered} of the 120 short-form items; at "
-            f"least {minimum} are needed to know a person. Answer more of them, for instance with: "
-            "personalign take"
+            f"least {needed} are needed to know a person. Answer more of them, for instance with: "
+            f"personalign take{' --adaptive' if sheet.adaptive else ''}"
         )
     return sheet.respondents(Path(path).stem)
 
@@ -100,7 +123,8 @@ def read_sheet(path: str | Path) -> AnswerSheet:
         text = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise AnswersError(f"{source.name} is no UTF-8 text; save it as such.") from error
-    pairs, form = _from_csv(text, source) if source.suffix == ".csv" else _from_json(text, source)
+    parsed = _from_csv(text, source) if source.suffix == ".csv" else _from_json(text, source)
+    pairs, form, adaptive = parsed
     if form is None:
         numbers = [number for number, _ in pairs]
         form = ipip_neo_300() if max(numbers, default=0) > 120 else ipip_neo_120()
@@ -120,7 +144,8 @@ def read_sheet(path: str | Path) -> AnswerSheet:
             )
         seen.add(number)
         answers[number - 1] = answer
-    return AnswerSheet(form, tuple(answers))
+    asked = tuple(number - 1 for number, _ in pairs) if adaptive else None
+    return AnswerSheet(form, tuple(answers), asked)
 
 
 def write_answers(path: str | Path, person: Respondents) -> None:
@@ -146,13 +171,19 @@ def write_sheet(path: str | Path, sheet: AnswerSheet) -> None:
     """Write a form as far as it is filled in; items left out on purpose are kept as such."""
     target = Path(path)
     _known_ending(target)
-    given = [(n, answer) for n, answer in enumerate(sheet.answers, 1) if answer is not None]
+    order = range(len(sheet.answers)) if sheet.asked is None else sheet.asked
+    given = [(place + 1, sheet.answers[place]) for place in order]
+    given = [(number, answer) for number, answer in given if answer is not None]
     if target.suffix == ".csv":
-        rows = [f"{sheet.inventory.name},{number},{answer or ''}" for number, answer in given]
-        text = "\n".join(["inventory,item,answer", *rows]) + "\n"
+        mark = ",yes" if sheet.adaptive else ""
+        rows = [f"{sheet.inventory.name},{number},{answer or ''}{mark}" for number, answer in given]
+        head = "inventory,item,answer" + (",adaptive" if sheet.adaptive else "")
+        text = "\n".join([head, *rows]) + "\n"
     else:
         answers = {str(number): answer or None for number, answer in given}
-        text = json.dumps({"inventory": sheet.inventory.name, "answers": answers}, indent=1) + "\n"
+        marked = {"adaptive": True} if sheet.adaptive else {}
+        whole = {"inventory": sheet.inventory.name, **marked, "answers": answers}
+        text = json.dumps(whole, indent=1) + "\n"
     with replacing(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -191,7 +222,11 @@ def _number(text: str, source: Path) -> int:
     return int(text)
 
 
-def _from_json(text: str, source: Path) -> tuple[list[tuple[int, int]], Inventory | None]:
+_Parsed = tuple[list[tuple[int, int]], Inventory | None, bool]
+"""Item numbers and answers in the file's order; the form if named; whether it was adaptive."""
+
+
+def _from_json(text: str, source: Path) -> _Parsed:
     try:  # objects stay lists of pairs, so that a key given twice is seen
         data = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
@@ -199,10 +234,13 @@ def _from_json(text: str, source: Path) -> tuple[list[tuple[int, int]], Inventor
             f"{source.name} is no complete JSON ({error}); write it again or repair it there."
         ) from error
     form: Inventory | None = None
+    adaptive = False
     if isinstance(data, _Pairs) and any(key == "answers" for key, _ in data):
         for key, value in data:
             if key == "inventory":
                 form = _form_named(value, source)
+            if key == "adaptive":
+                adaptive = _yes_or_no(value, source)
         wholes = [value for key, value in data if key == "answers"]
         if len(wholes) > 1:
             raise AnswersError(f'{source.name} has "answers" twice; keep one of the two.')
@@ -223,7 +261,7 @@ def _from_json(text: str, source: Path) -> tuple[list[tuple[int, int]], Inventor
             f"{source.name} holds no answers; it needs a list of 120 or 300, or "
             '{"inventory": "IPIP-NEO-120", "answers": {"1": 4, ...}}.'
         )
-    return [(number, _answer(number, value)) for number, value in given], form
+    return [(number, _answer(number, value)) for number, value in given], form, adaptive
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -239,7 +277,24 @@ def _answer(number: int, value: object) -> int:
     return value
 
 
-def _from_csv(text: str, source: Path) -> tuple[list[tuple[int, int]], Inventory | None]:
+def _yes_or_no(value: object, source: Path) -> bool:
+    words = {
+        "true": True,
+        "yes": True,
+        "false": False,
+        "no": False,
+        "": False,
+    }
+    word = str("" if value is None else value).strip().lower()
+    if word not in words:
+        raise AnswersError(
+            f'{source.name} says adaptive {value!r}; it is true or false (in a .csv file, "yes" or '
+            "blank). Correct it, or leave it out for an ordinary sheet."
+        )
+    return words[word]
+
+
+def _from_csv(text: str, source: Path) -> _Parsed:
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     names = [name.strip().lower() for name in reader.fieldnames or ()]
     if not {"item", "answer"} <= set(names):
@@ -250,6 +305,7 @@ def _from_csv(text: str, source: Path) -> tuple[list[tuple[int, int]], Inventory
     reader.fieldnames = names
     pairs: list[tuple[int, int]] = []
     forms: set[str] = set()
+    adaptive: set[bool] = set()
     for row in reader:
         if None in row:
             raise AnswersError(
@@ -262,10 +318,11 @@ def _from_csv(text: str, source: Path) -> tuple[list[tuple[int, int]], Inventory
             raise AnswersError(_out_of_range(number, value))
         pairs.append((number, int(value or 0)))
         forms.add((row.get("inventory") or "").strip())
+        adaptive.add(_yes_or_no(row.get("adaptive"), source))
     if len(forms) > 1:
         raise AnswersError(
             f"{source.name} names more than one inventory ({', '.join(sorted(forms))}); a sheet is "
             "of one form. Name the same one in every row."
         )
     name = forms.pop() if forms else ""
-    return pairs, _form_named(name, source) if name else None
+    return pairs, _form_named(name, source) if name else None, adaptive == {True}

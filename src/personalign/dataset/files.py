@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the folder of those that can be fetched again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+CACHE_VARIABLE = "PERSONALIGN_CACHE"
+"""Environment variable that names another cache folder."""
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $PERSONALIGN_CACHE, else the user's cache folder."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "personalign"
 
 
 @contextmanager

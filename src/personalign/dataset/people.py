@@ -7,7 +7,7 @@ never keyed values: readers convert on the way in, scales convert on the way out
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,41 +22,48 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEMOGRAPHICS = ("sex", "age", "country")
-"""Columns of `Respondents.demographics`: "male"/"female"/null, years/null, text/null."""
+"""Columns `Respondents.demographics` has: "male"/"female"/null, years/null, text/null. It may have
+more, such as `time` (pl.Datetime), when the form was filled in."""
 
 
 @dataclass(frozen=True, eq=False)
 class Respondents:
-    """Some people's answers to the 300 items."""
+    """Some people's answers to one questionnaire."""
 
     responses: NDArray[np.int8]
-    """(people, 300) int8, 1-5 as ticked, 0 missing; column = item number - 1. Read-only."""
+    """(people, items) int8, 1-5 as ticked, 0 missing; one column an item, in order. Read-only."""
     ids: tuple[str, ...]
     """(people,) what each is called in the file or simulation they came from."""
     demographics: pl.DataFrame | None = None
-    """(people, 3) sex, age, country; None when nothing is known."""
+    """(people, 3 or more) sex, age, country and what else is known; None when nothing is."""
     source: str = "made in memory"
     """Where they came from, and the coordinate that was read there."""
+    inventory: Inventory = field(default_factory=ipip_neo_300)
+    """The questionnaire whose columns `responses` has; the 300-item form unless said otherwise."""
+    split: str | None = None
+    """The part of a split these people are, such as "tuning" or "reported"; None when never split,
+    names joined by "+" where parts were put together again."""
 
     def __post_init__(self) -> None:
         responses = np.asarray(self.responses)
-        items = len(ipip_neo_300())
+        items = len(self.inventory)
         if responses.ndim != 2 or responses.shape[1] != items:
             raise PeopleError(
                 f"Responses have the shape {responses.shape}; they need (people, {items}), one "
-                "column an item of the 300-item form, 0 where it was not answered."
+                f"column an item of {self.inventory.name}, 0 where it was not answered."
             )
         if responses.dtype.kind not in "iu":
             raise PeopleError(
                 f"Responses are stored as {responses.dtype}; they need whole numbers 1-5, or 0 "
                 "where missing. Convert them to int8."
             )
-        wrong = (responses < 0) | (responses > 5)
-        if wrong.any():
-            row, column = (int(place[0]) for place in np.nonzero(wrong))
+        if responses.size and (responses.min() < 0 or responses.max() > 5):
+            wrong = np.argwhere((responses < 0) | (responses > 5))
+            row, column = (int(place) for place in wrong[0])
             raise PeopleError(
-                f"Person {row + 1} has {responses[row, column]} at item {column + 1}; responses "
-                "are 1-5, or 0 where missing. Correct or blank that answer."
+                f"Person {row + 1} has {responses[row, column]} at item "
+                f"{self.inventory.numbers[column]}; responses are 1-5, or 0 where missing. "
+                "Correct or blank that answer."
             )
         if len(self.ids) != len(responses):
             raise PeopleError(
@@ -76,13 +83,8 @@ class Respondents:
         return len(self.ids)
 
     @property
-    def inventory(self) -> Inventory:
-        """The form whose columns `responses` has."""
-        return ipip_neo_300()
-
-    @property
     def keyed(self) -> NDArray[np.int8]:
-        """(people, 300) int8 keyed values, 0 missing."""
+        """(people, items) int8 keyed values, 0 missing."""
         return to_keyed(self.responses, self.inventory.signs).astype(np.int8, copy=False)
 
     def select(self, which: NDArray | Sequence[int] | Sequence[bool] | slice) -> Respondents:
@@ -123,19 +125,32 @@ class Respondents:
 
     @staticmethod
     def concat(parts: Sequence[Respondents]) -> Respondents:
-        """All people of all parts, in order; demographics are null where a part has none."""
+        """All people of all parts, in order; demographics are null where a part has none.
+
+        Parts of a split are remembered: "tuning" and "reported" together are "tuning+reported".
+
+        Raises PeopleError for no parts, and for parts that answered different questionnaires.
+        """
         import polars as pl
 
         if not parts:
             raise PeopleError("There are no people to put together; give at least one group.")
+        forms = list(dict.fromkeys(part.inventory.name for part in parts))
+        if len(forms) > 1:
+            raise PeopleError(
+                f"These people answered different questionnaires, {' and '.join(forms)}, and one "
+                "array holds one. Keep them apart."
+            )
         tables = None
         if any(part.demographics is not None for part in parts):
-            tables = pl.concat([_demographics(part) for part in parts])
+            tables = pl.concat([_demographics(part) for part in parts], how="diagonal_relaxed")
         return Respondents(
             responses=np.concatenate([part.responses for part in parts]),
             ids=tuple(name for part in parts for name in part.ids),
             demographics=tables,
             source="; ".join(dict.fromkeys(part.source for part in parts)),
+            inventory=parts[0].inventory,
+            split=join_splits([part.split for part in parts]),
         )
 
     def write(self, path: str | Path) -> None:
@@ -159,14 +174,26 @@ def demographics_table(
     return pl.DataFrame({"sex": sex, "age": age, "country": country}, schema=schema)
 
 
+def join_splits(parts: Iterable[str | None]) -> str | None:
+    """The split that people of all these parts together are; None only where none is of a split.
+
+    >>> join_splits(["tuning", None, "reported", "tuning"])
+    'tuning+reported'
+    """
+    names = [name for part in parts if part is not None for name in part.split("+")]
+    return "+".join(dict.fromkeys(names)) or None
+
+
 def _demographics(people: Respondents) -> pl.DataFrame:
-    if people.demographics is None:
-        unknown = [None] * len(people)
-        return demographics_table(unknown, unknown, unknown)
-    table = people.demographics
-    return demographics_table(
-        *(
-            table[name].to_list() if name in table.columns else [None] * len(people)
-            for name in DEMOGRAPHICS
-        )
-    )
+    """Their demographics with sex, age and country in our layout, and every further column."""
+    import polars as pl
+
+    known = people.demographics
+    table = pl.DataFrame({"row": range(len(people))}) if known is None else known
+    types = {"sex": pl.String, "age": pl.Int16, "country": pl.String}
+    named = [
+        (pl.col(name).cast(kind) if name in table.columns else pl.lit(None, dtype=kind)).alias(name)
+        for name, kind in types.items()
+    ]
+    more = [] if known is None else [name for name in known.columns if name not in types]
+    return table.select(*named, *more)

@@ -7,12 +7,14 @@ standardised latent answer, in the keyed direction of its item j, is
     z_j = a_j facet(j) + sum_g b_jg cross_g + c_j sign_j acquiescence + e_j,   var z_j = 1
 
 and the response is mean_j + sd_j * sign_j * z_j, rounded and kept in 1-5. All figures are in
-data/population.json, aggregates only; recipes/population/build.py says where each comes from.
+data/population.json, aggregates only; recipes/population/build.py says where each comes from. The
+`time` a form was filled in is drawn evenly from the years of Johnson's data, and means nothing.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -26,6 +28,7 @@ from personalign.inventory.items import ipip_neo_300
 
 _CHUNK = 20_000  # people drawn at once; bounds memory, and is part of what a seed means
 _YOUNGEST, _OLDEST = 10, 99
+_FIRST, _LAST = np.datetime64("2001-08-06T00:00:00"), np.datetime64("2011-12-31T23:59:59")
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,24 @@ def load_population() -> Population:
     )
 
 
-def simulate(n: int, *, seed: int = 0, population: Population | None = None) -> Respondents:
+def simulate(
+    n: int,
+    *,
+    seed: int = 0,
+    population: Population | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Respondents:
     """Draw `n` simulated people, the same ones for the same seed.
 
     Args:
         n: how many people, at least 1.
         seed: any non-negative integer.
         population: the figures to draw from; the packaged ones by default.
+        progress: called with (people drawn, n).
 
     Returns:
         Respondents with all 300 items answered, sex, age and country drawn independently of the
-        answers from published shares.
+        answers from published shares, and the `time` each form was filled in.
 
     Raises:
         PeopleError: if `n` is below 1.
@@ -100,6 +110,8 @@ def simulate(n: int, *, seed: int = 0, population: Population | None = None) -> 
     for start in range(0, n, _CHUNK):
         rows = responses[start : start + _CHUNK]
         rows[:] = draw_responses(population, draw_factors(population, len(rows), rng), rng)
+        if progress is not None:
+            progress(min(start + _CHUNK, n), n)
     return Respondents(
         responses=responses,
         ids=tuple(f"sim{seed}-{i}" for i in range(n)),
@@ -133,10 +145,14 @@ def _draw_demographics(n: int, population: Population, rng: np.random.Generator)
     counts = dict(figures["countries"])
     counts["other"] = figures["total"] - sum(counts.values())
     shares = np.array(list(counts.values())) / figures["total"]
+    country = rng.choice(list(counts), size=n, p=shares)
+    times = _FIRST + rng.integers(0, int((_LAST - _FIRST).astype(int)) + 1, size=n)
     return pl.DataFrame(
         {
             "sex": np.where(female, "female", "male"),
             "age": np.minimum(ages, _OLDEST).astype(np.int64),
-            "country": rng.choice(list(counts), size=n, p=shares),
-        }
+            "country": country,
+            "time": times.astype("datetime64[us]"),
+        },
+        schema_overrides={"age": pl.Int16, "time": pl.Datetime("us")},
     )

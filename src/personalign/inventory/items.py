@@ -1,7 +1,11 @@
-"""The items of the IPIP-NEO: 300 statements, the 120-item short form, and the 120/180 split.
+"""`Item` and `Inventory`, and the IPIP-NEO: 300 statements, the 120-item short form, the split.
 
-The bank is `data/ipip_neo.csv`: number, statement, facet, sign and short-form number, as in
-Johnson's key. The IPIP is in the public domain (ipip.ori.org). The wording *is* the instrument,
+An inventory says of each item which trait it belongs to, in which direction, and whether methods
+may learn from it (`tuning`) or are scored on it (`held_out`); facets are there where the
+questionnaire has them. Another questionnaire is one such inventory more (`forms.py`).
+
+The IPIP-NEO's bank is `data/ipip_neo.csv`: number, statement, facet, sign and short-form number, as
+in Johnson's key. The IPIP is in the public domain (ipip.ori.org). The wording *is* the instrument,
 so no statement is ever tidied up.
 
 The split follows "Personality Alignment of Large Language Models": what a method learns of a
@@ -21,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalign.errors import InventoryError
-from personalign.inventory.keys import FACETS
+from personalign.inventory.keys import FACETS, TRAITS
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,26 @@ class Item:
     """One statement of the questionnaire."""
 
     number: int
-    """Its number in the 300-item form, 1-300."""
+    """Its number in the questionnaire, from 1; of the IPIP-NEO, in the 300-item form."""
     statement: str
     """The exact wording, full stop included: "Worry about things."."""
-    facet: str
-    """The facet's code, such as "N1"."""
+    facet: str | None
+    """The facet's code, such as "N1"; None in a questionnaire that has traits only."""
     sign: int
-    """+1 where agreeing raises the facet, -1 where it lowers it."""
+    """+1 where agreeing raises the facet and the trait, -1 where it lowers them."""
     short_number: int | None = None
-    """Its number in the 120-item form, 1-120, or None."""
+    """Its number among the items that methods may learn from, None where it is held out; of the
+    IPIP-NEO, its number in the 120-item form."""
+    trait: str = ""
+    """The trait's letter: O, C, E, A or N; the facet's, where there is one."""
 
-    @property
-    def trait(self) -> str:
-        """The trait's letter: O, C, E, A or N."""
-        return self.facet[0]
+    def __post_init__(self) -> None:
+        if not self.trait and self.facet:
+            object.__setattr__(self, "trait", self.facet[0])
 
     @property
     def is_tuning(self) -> bool:
-        """Whether it is one of the 120 items that methods may learn from."""
+        """Whether methods may learn from it."""
         return self.short_number is not None
 
 
@@ -67,10 +73,15 @@ class Inventory:
                 f"{len(numbers)} items needs its own number."
             )
         for item in self.items:
-            if item.facet not in FACETS or item.sign not in (-1, 1):
+            if (item.facet is not None and item.facet not in FACETS) or item.sign not in (-1, 1):
                 raise InventoryError(
                     f"Item {item.number} has facet {item.facet!r} and sign {item.sign!r}; a facet "
-                    f"is one of {', '.join(FACETS)} and a sign is +1 or -1."
+                    f"is one of {', '.join(FACETS)} or None, and a sign is +1 or -1."
+                )
+            if item.trait not in TRAITS or (item.facet and item.facet[0] != item.trait):
+                raise InventoryError(
+                    f"Item {item.number} has trait {item.trait!r} and facet {item.facet!r}; a "
+                    f"trait is one of {', '.join(TRAITS)}, and a facet's is its first letter."
                 )
 
     def __len__(self) -> int:
@@ -81,7 +92,7 @@ class Inventory:
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
-        """(items,) the items' numbers in the 300-item form."""
+        """(items,) the items' numbers in the questionnaire."""
         return _frozen(np.array([item.number for item in self.items], dtype=np.int64))
 
     @cached_property
@@ -96,18 +107,23 @@ class Inventory:
 
     @cached_property
     def facets(self) -> NDArray[np.str_]:
-        """(items,) facet codes."""
-        return _frozen(np.array([item.facet for item in self.items], dtype=np.str_))
+        """(items,) facet codes, "" where an item has none."""
+        return _frozen(np.array([item.facet or "" for item in self.items], dtype=np.str_))
+
+    @cached_property
+    def has_facets(self) -> bool:
+        """Whether every item belongs to a facet."""
+        return all(item.facet for item in self.items)
 
     @cached_property
     def tuning(self) -> tuple[Item, ...]:
-        """The items of the 120-item form that are here, in the short form's order."""
+        """The items that methods may learn from, in the order of their `short_number`."""
         chosen = [item for item in self.items if item.short_number is not None]
         return tuple(sorted(chosen, key=lambda item: item.short_number or 0))
 
     @cached_property
     def held_out(self) -> tuple[Item, ...]:
-        """The items that are here and not in the 120-item form, by number."""
+        """The items that methods are scored on, by number."""
         chosen = [item for item in self.items if not item.is_tuning]
         return tuple(sorted(chosen, key=lambda item: item.number))
 
@@ -116,7 +132,7 @@ class Inventory:
         return {item.number: column for column, item in enumerate(self.items)}
 
     def item(self, number: int) -> Item:
-        """The item with this number in the 300-item form; InventoryError if it is not here."""
+        """The item with this number; InventoryError if it is not here."""
         try:
             return self.items[self._column_of[number]]
         except KeyError:
@@ -135,10 +151,10 @@ class Inventory:
             raise InventoryError(self._unknown(error.args[0])) from None
 
     def _unknown(self, number: object) -> str:
-        if len(self) == 300:
+        if self.numbers.tolist() == list(range(1, len(self) + 1)):
             return (
-                f"Item {number} is outside this 300-item inventory; "
-                "items are numbered 1-300. Ask for one of those."
+                f"Item {number} is outside this {len(self)}-item inventory; "
+                f"items are numbered 1-{len(self)}. Ask for one of those."
             )
         return (
             f"Item {number} is not among the {len(self)} items of {self.name}; its items carry "
@@ -151,20 +167,9 @@ def ipip_neo_300() -> Inventory:
     """The full form: 300 items by number, so an item's column is its number - 1.
 
     >>> ipip_neo_300().item(1)
-    Item(number=1, statement='Worry about things.', facet='N1', sign=1, short_number=1)
+    Item(number=1, statement='Worry about things.', facet='N1', sign=1, short_number=1, trait='N')
     """
-    text = (files("personalign.inventory") / "data" / "ipip_neo.csv").read_text(encoding="utf-8")
-    items = tuple(
-        Item(
-            number=int(row["number"]),
-            statement=row["statement"],
-            facet=row["facet"],
-            sign=int(row["sign"]),
-            short_number=int(row["short_number"]) if row["short_number"] else None,
-        )
-        for row in csv.DictReader(text.splitlines())
-    )
-    return Inventory("IPIP-NEO-300", items)
+    return Inventory("IPIP-NEO-300", read_items("ipip_neo.csv"))
 
 
 @cache
@@ -175,6 +180,22 @@ def ipip_neo_120() -> Inventory:
     [1, 2, 3, 4, 5, 6]
     """
     return Inventory("IPIP-NEO-120", ipip_neo_300().tuning)
+
+
+def read_items(name: str) -> tuple[Item, ...]:
+    """The items of a bank in data/: number, statement, facet or trait, sign, short_number."""
+    text = (files("personalign.inventory") / "data" / name).read_text(encoding="utf-8")
+    return tuple(
+        Item(
+            number=int(row["number"]),
+            statement=row["statement"],
+            facet=row.get("facet") or None,
+            sign=int(row["sign"]),
+            short_number=int(row["short_number"]) if row["short_number"] else None,
+            trait=row.get("trait") or "",
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
 
 
 def _frozen(array: NDArray) -> NDArray:

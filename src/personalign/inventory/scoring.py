@@ -31,12 +31,13 @@ def facet_means(
     Returns:
         (people, 30) or (30,) means from 1 to 5, in the order of `FACETS`.
 
-    Raises InventoryError where the number of columns is not the inventory's.
+    Raises InventoryError where the number of columns is not the inventory's, or it has no facets.
 
     >>> facet_means(np.full(300, 3))[:3]
     array([3., 3., 3.])
     """
     form = inventory or ipip_neo_300()
+    _needs_facets(form)
     return _means(responses, form, form.facets, FACETS, minimum)
 
 
@@ -61,7 +62,9 @@ def facet_sums(
 
     Returns (people, 30) or (30,).
     """
-    return _sums(responses, inventory, FACETS, minimum_share)
+    form = inventory or ipip_neo_300()
+    _needs_facets(form)
+    return _sums(responses, form, form.facets, FACETS, minimum_share)
 
 
 def trait_sums(
@@ -69,9 +72,12 @@ def trait_sums(
 ) -> NDArray[np.float64]:
     """The five traits' prorated sums, each the sum of its six prorated facet sums.
 
-    Summing facets keeps a facet with many blanks from weighing less. Returns (people, 5) or (5,).
+    Summing facets keeps a facet with many blanks from weighing less. Where the inventory has no
+    facets, a trait is prorated over its own items. Returns (people, 5) or (5,).
     """
-    facets = _sums(responses, inventory, FACETS, minimum_share)
+    if inventory is not None and not inventory.has_facets:
+        return _sums(responses, inventory, inventory.traits, TRAITS, minimum_share)
+    facets = facet_sums(responses, inventory, minimum_share=minimum_share)
     owners = np.array([code[0] for code in FACETS])
     return np.stack([facets[..., owners == trait].sum(axis=-1) for trait in TRAITS], axis=-1)
 
@@ -106,7 +112,7 @@ class Reliability:
     """How well the items of each scale hang together among some people."""
 
     facets: dict[str, float]
-    """Cronbach's alpha of each facet, by code."""
+    """Cronbach's alpha of each facet, by code; empty where the inventory has no facets."""
     traits: dict[str, float]
     """Cronbach's alpha of each trait over its items, by letter."""
     people: int
@@ -114,7 +120,7 @@ class Reliability:
 
 
 def reliability(responses: ArrayLike, inventory: Inventory | None = None) -> Reliability:
-    """Cronbach's alpha of all 30 facets and 5 traits.
+    """Cronbach's alpha of all 5 traits, and of all 30 facets where the inventory has them.
 
     Arguments:
         responses: (people, items) raw responses, 0 missing.
@@ -122,7 +128,9 @@ def reliability(responses: ArrayLike, inventory: Inventory | None = None) -> Rel
     form = inventory or ipip_neo_300()
     keyed = to_keyed(_checked(responses, form), form.signs)
     return Reliability(
-        facets={code: cronbach_alpha(keyed[:, form.facets == code]) for code in FACETS},
+        facets={code: cronbach_alpha(keyed[:, form.facets == code]) for code in FACETS}
+        if form.has_facets
+        else {},
         traits={code: cronbach_alpha(keyed[:, form.traits == code]) for code in TRAITS},
         people=len(keyed),
     )
@@ -144,17 +152,26 @@ def _means(
 
 
 def _sums(
-    responses: ArrayLike, inventory: Inventory | None, scales: Iterable[str], share: float
+    responses: ArrayLike,
+    form: Inventory,
+    scale_of: NDArray[np.str_],
+    scales: Iterable[str],
+    share: float,
 ) -> NDArray[np.float64]:
-    form = inventory or ipip_neo_300()
     codes = list(scales)
-    items = np.array([(form.facets == code).sum() for code in codes])
-    answered = np.stack(
-        [(_checked(responses, form)[..., form.facets == code] > 0).sum(axis=-1) for code in codes],
-        axis=-1,
-    )
-    sums = _means(responses, form, form.facets, codes, minimum=1) * items
+    items = np.array([(scale_of == code).sum() for code in codes])
+    given = _checked(responses, form) > 0
+    answered = np.stack([given[..., scale_of == code].sum(axis=-1) for code in codes], axis=-1)
+    sums = _means(responses, form, scale_of, codes, minimum=1) * items
     return np.where(answered >= share * items, sums, np.nan)
+
+
+def _needs_facets(form: Inventory) -> None:
+    if not form.has_facets:
+        raise InventoryError(
+            f"{form.name} has traits and no facets; ask for the traits' scores instead, or use "
+            "the IPIP-NEO for facets."
+        )
 
 
 def _checked(responses: ArrayLike, form: Inventory) -> NDArray:

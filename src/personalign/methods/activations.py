@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from personalign.dataset.files import CACHE_VARIABLE as CACHE_VARIABLE
+from personalign.dataset.files import cache_folder as cache_folder
 from personalign.model.capture import head_outputs
 from personalign.model.files import replace_folder
 from personalign.model.prompts import Wording, chat_messages
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
 
 log = logging.getLogger(__name__)
-
-CACHE_VARIABLE = "PERSONALIGN_CACHE"
-"""Environment variable that names another cache folder."""
 
 _FILE = "heads.safetensors"
 
@@ -73,14 +71,6 @@ def contrast_outputs(
     except OSError as error:
         log.warning("What the heads say is not kept for the next time: %s.", error)
     return outputs
-
-
-def cache_folder() -> Path:
-    """Where outputs are kept: $PERSONALIGN_CACHE, else the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "personalign"
 
 
 def _key(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> str:

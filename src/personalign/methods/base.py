@@ -18,7 +18,7 @@ from personalign.model.prompts import PAPI, Wording
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
-    from personalign.inventory.items import Item
+    from personalign.inventory.items import Inventory, Item
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
 
@@ -69,8 +69,11 @@ class PersonaMethod(Method):
         personas = self.personas(respondents)
         return answer_items(self.decoder, personas, items, wording=self.wording).responses()
 
-    def provenance(self) -> dict[str, Any]:
-        """What every persona of this method records of where it comes from."""
+    def provenance(self, inventory: Inventory | None = None) -> dict[str, Any]:
+        """What every persona of this method records of where it comes from.
+
+        inventory: the questionnaire it learnt from; the 300-item form when left out.
+        """
         from personalign import __version__
         from personalign.inventory.items import ipip_neo_300
 
@@ -78,6 +81,6 @@ class PersonaMethod(Method):
             **self.decoder.provenance,
             "method": self.name,
             "settings": {**self.settings, "wording": self.wording.name},
-            "inventory": ipip_neo_300().name,
+            "inventory": (inventory or ipip_neo_300()).name,
             "version": __version__,
         }

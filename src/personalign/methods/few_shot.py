@@ -20,7 +20,7 @@ class FewShot(PersonaMethod):
     """Every person's answers as the model's system prompt."""
 
     name = "few-shot"
-    description = "The person's answers to the 120 items, listed in the system prompt."
+    description = "The person's answers to the tuning items, listed in the system prompt."
 
     def personas(
         self, respondents: Respondents, *, progress: Progress | None = None
@@ -29,7 +29,7 @@ class FewShot(PersonaMethod):
         inventory = respondents.inventory
         items = inventory.tuning
         answers = respondents.responses[:, inventory.columns(items)]
-        provenance = self.provenance()
+        provenance = self.provenance(inventory)
         return [
             Persona(system_prompt=few_shot_prompt(items, person.tolist()), provenance=provenance)
             for person in answers

@@ -21,4 +21,7 @@ class NoPersona(PersonaMethod):
         self, respondents: Respondents, *, progress: Progress | None = None
     ) -> list[Persona]:
         """The plain persona, once a person."""
-        return [Persona(provenance=self.provenance()) for _ in range(len(respondents))]
+        return [
+            Persona(provenance=self.provenance(respondents.inventory))
+            for _ in range(len(respondents))
+        ]

@@ -8,7 +8,7 @@ The paper's section 4, as we build it:
    A logistic probe per head is trained on 60% of the items and judged on the rest (`probes.py`).
 3. The K heads whose probes judge best are pushed along theta = mean of the person's side minus
    mean of the other, unit length; sigma is the standard deviation of the outputs along theta.
-4. alpha is searched on the person's own 120 answers (`search.py`):
+4. alpha is searched on the person's own tuning answers (`search.py`):
    head output += alpha * sigma * theta (Eq. 5).
 
 `protocol="paper"` repeats the released procedure instead, for comparison only: 24 heads by the mean
@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from personalign.errors import MethodError
-from personalign.inventory.items import ipip_neo_300
+from personalign.inventory.items import Inventory, ipip_neo_300
 from personalign.methods.activations import cache_folder, contrast_outputs
 from personalign.methods.base import PersonaMethod, Progress
 from personalign.methods.probes import ProbeFitter, Probes, row_labels
@@ -113,7 +113,7 @@ class Pas(PersonaMethod):
         self.protocol = protocol
         self.seed = seed
         self.cache = Path(cache) if cache is not None else cache_folder()
-        self._ready: tuple[ProbeFitter, torch.Tensor] | None = None
+        self._ready: dict[tuple[str, ...], tuple[ProbeFitter, torch.Tensor]] = {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -144,13 +144,16 @@ class Pas(PersonaMethod):
             done += self._personas(some, advance)
         return done
 
-    def prepare(self, *, progress: Progress | None = None) -> None:
+    def prepare(
+        self, inventory: Inventory | None = None, *, progress: Progress | None = None
+    ) -> None:
         """Do now what does not depend on the person: read the heads, prepare the probes.
 
-        Otherwise the first call of `personas` does it. progress: called with (chats, all chats)
+        Otherwise the first call of `personas` does it. inventory: whose tuning items are read; the
+        300-item form's when left out. progress: called with (chats, all chats)
         while the model reads; nothing is read if a former run has kept the outputs.
         """
-        self._prepared(ipip_neo_300().tuning, progress)
+        self._prepared((inventory or ipip_neo_300()).tuning, progress)
 
     def _personas(self, people: Respondents, progress: Progress) -> list[Persona]:
         inventory = people.inventory
@@ -178,7 +181,7 @@ class Pas(PersonaMethod):
                 system_prompt=start.system_prompt,
                 shift=start.shift,
                 alpha=curve.best if start.shift is not None else 0.0,
-                provenance=self._told(probes, person, start.shift, curve),
+                provenance=self._told(inventory, probes, person, start.shift, curve),
             )
             for person, (start, curve) in enumerate(zip(starts, curves, strict=True))
         ]
@@ -186,8 +189,9 @@ class Pas(PersonaMethod):
     def _prepared(
         self, items: Sequence[Item], progress: Progress | None = None
     ) -> tuple[ProbeFitter, torch.Tensor]:
-        """What does not depend on the person, computed once."""
-        if self._ready is None:
+        """What does not depend on the person, computed once for these items."""
+        asked = tuple(item.statement for item in items)
+        if asked not in self._ready:
             outputs = contrast_outputs(
                 self.decoder,
                 items,
@@ -200,8 +204,8 @@ class Pas(PersonaMethod):
             if self.protocol == "honest":
                 fitted = np.repeat(item_split(len(items), seed=self.seed), 2)
             fitter = ProbeFitter(outputs, fitted, device=self.decoder.device)
-            self._ready = (fitter, outputs)
-        return self._ready
+            self._ready[asked] = (fitter, outputs)
+        return self._ready[asked]
 
     def _train_rows(self, labels: NDArray[np.int8]) -> NDArray[np.bool_]:
         """(rows,) or (people, rows) which rows train the probes."""
@@ -260,7 +264,7 @@ class Pas(PersonaMethod):
         if not answers.any(axis=1).all():
             raise MethodError(
                 "The paper's protocol chooses alpha by the held-out answers, and some people have "
-                "none. Give people with all 300 answers, or use protocol='honest'."
+                "none. Give people who answered every item, or use protocol='honest'."
             )
         return search_alphas(
             self.decoder,
@@ -274,12 +278,17 @@ class Pas(PersonaMethod):
         )
 
     def _told(
-        self, probes: Probes, person: int, shift: Shift | None, curve: AlphaCurve
+        self,
+        inventory: Inventory,
+        probes: Probes,
+        person: int,
+        shift: Shift | None,
+        curve: AlphaCurve,
     ) -> dict[str, Any]:
         """The provenance of one persona: everything that was found, nothing that was answered."""
         accuracy = probes.validation_accuracy[person]
         return {
-            **self.provenance(),
+            **self.provenance(inventory),
             "protocol": self.protocol,
             "heads": [] if shift is None else [list(pair) for pair in shift.pairs],
             "head_accuracy": [

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalign.errors import MethodError
+from personalign.inventory.items import ipip_neo_300
 from personalign.inventory.keys import to_responses
 from personalign.methods.base import Method
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
-    from personalign.inventory.items import Item
+    from personalign.inventory.items import Inventory, Item
 
 SIMULATED_PEOPLE = 2000
 """How many simulated people the population rows are fitted on when no file is given."""
@@ -92,6 +93,7 @@ class FacetMean(_OwnMean):
     description = "The person's own mean over the tuning items of the facet, rounded."
 
     def _scale(self, item: Item) -> str:
+        assert item.facet is not None, "the row is left out where the inventory has no facets"
         return item.facet
 
 
@@ -107,6 +109,15 @@ class _FromPopulation(Method):
     def settings(self) -> dict[str, Any]:
         return {"population": self.population}
 
+    def _answered(self, inventory: Inventory) -> NDArray[np.int8]:
+        """(people, items) the population's answers; MethodError if to another questionnaire."""
+        if self.people.inventory.name != inventory.name:
+            raise MethodError(
+                f"The population ({self.population}) answered {self.people.inventory.name}, the "
+                f"people asked about {inventory.name}. Give a population of the same questionnaire."
+            )
+        return self.people.responses
+
 
 class ItemMedian(_FromPopulation):
     """The population's median answer to each item."""
@@ -115,17 +126,21 @@ class ItemMedian(_FromPopulation):
     description = "What the middle person of a population answers to the item."
 
     def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
-        answers = self.people.responses[:, respondents.inventory.columns(items)].astype(float)
+        answers = self._answered(respondents.inventory)[:, respondents.inventory.columns(items)]
+        answers = answers.astype(float)
         answers[answers == 0] = np.nan
         medians = np.floor(np.nanmedian(answers, axis=0) + 0.5)
         return np.tile(medians.astype(np.int8), (len(respondents), 1))
 
 
 class Ridge(_FromPopulation):
-    """Linear regression from the 120 answers, fitted on a population, rounded and kept in 1-5."""
+    """Linear regression from the tuning answers, fitted on a population, rounded, kept in 1-5.
+
+    Whoever left answers out is predicted by the regression from the answers they gave.
+    """
 
     name = "ridge"
-    description = "Ridge regression from the 120 answers, fitted on a population, rounded."
+    description = "Ridge regression from the tuning answers, fitted on a population, rounded."
 
     def __init__(self, population: Respondents) -> None:
         if len(population) < 10:
@@ -140,16 +155,26 @@ class Ridge(_FromPopulation):
 
         inventory = respondents.inventory
         inputs = inventory.columns(inventory.tuning)
-        everything, known = self._population
+        self._answered(inventory)
+        everything, means = self._population
+        outputs = inventory.columns(items)
+        penalty = RidgeCV(alphas=RIDGE_PENALTIES)
+        penalty.fit(everything[:, inputs], everything[:, outputs])
+        known, wanted = ((everything - means)[:, columns] for columns in (inputs, outputs))
+        products, across = known.T @ known, known.T @ wanted
         answers = respondents.responses[:, inputs].astype(float)
-        filled = np.where(answers == 0, known[inputs], answers)
-        model = RidgeCV(alphas=RIDGE_PENALTIES)
-        model.fit(everything[:, inputs], everything[:, inventory.columns(items)])
-        return np.clip(np.rint(model.predict(filled)), 1, 5).astype(np.int8)
+        predicted = np.tile(means[outputs], (len(answers), 1))
+        patterns, pattern_of = np.unique(answers > 0, axis=0, return_inverse=True)
+        for number, given in enumerate(patterns):  # the same items answered: the same regression
+            who = pattern_of.reshape(-1) == number
+            penalised = products[np.ix_(given, given)] + penalty.alpha_ * np.eye(given.sum())
+            weights = np.linalg.solve(penalised, across[given])
+            predicted[who] += (answers[who][:, given] - means[inputs][given]) @ weights
+        return np.clip(np.rint(predicted), 1, 5).astype(np.int8)
 
     @cached_property
     def _population(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(people, 300) answers with missing ones at the item's mean, and (300,) those means."""
+        """(people, items) answers, missing ones at the item's mean, and (items,) those means."""
         answers = self.people.responses.astype(float)
         answers[answers == 0] = np.nan
         means = np.nanmean(answers, axis=0)
@@ -162,14 +187,35 @@ REFERENCES: dict[str, type[Method]] = {
 """The reference rows by name; `description` says what each predicts."""
 
 
-def reference_methods(population: Respondents | None = None) -> list[Method]:
-    """The reference rows; item median and ridge are fitted on `population`.
+def reference_methods(
+    population: Respondents | None = None, inventory: Inventory | None = None
+) -> list[Method]:
+    """The reference rows there are for a questionnaire, the 300-item form unless said otherwise.
 
-    Without a population they are fitted on simulated people, and their `population` says so. The
-    people who are scored must not be in it.
+    Item median and ridge are fitted on `population`, of which nobody may be among the people
+    scored. Without one they are fitted on simulated people, and their `population` says so; where
+    nobody can be simulated they are left out (`left_out` says it). Facet mean needs facets.
     """
-    if population is None:
+    form = inventory or ipip_neo_300()
+    if population is None and form.name == ipip_neo_300().name:
         from personalign.dataset.simulate import simulate
 
         population = simulate(SIMULATED_PEOPLE, seed=1_000_003)
-    return [Constant(3), ItemMedian(population), TraitMean(), FacetMean(), Ridge(population)]
+    own: list[Method] = [TraitMean(), FacetMean()] if form.has_facets else [TraitMean()]
+    if population is None:
+        return [Constant(3), *own]
+    return [Constant(3), ItemMedian(population), *own, Ridge(population)]
+
+
+def left_out(rows: Sequence[str], inventory: Inventory) -> list[str]:
+    """Sentences on the reference rows that are not among `rows`, and why; none where all are."""
+    sentences = []
+    if ItemMedian.name not in rows:
+        sentences.append(
+            f"{ItemMedian.name}, {Ridge.name}: left out, because they need other people's answers "
+            f"and nobody is simulated for {inventory.name}. Give a file of other people who "
+            "answered it as the population."
+        )
+    if not inventory.has_facets:
+        sentences.append(f"{FacetMean.name}: left out, because {inventory.name} has no facets.")
+    return sentences

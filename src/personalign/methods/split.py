@@ -1,4 +1,4 @@
-"""Which of a person's 120 items train the probes, and which judge them.
+"""Which of a person's tuning items train the probes, and which judge them.
 
 `item_split` keeps the agree and the disagree chat of an item on one side, for everybody the same:
 a probe is judged on statements it has not seen. `row_split` is the released code's: it draws rows

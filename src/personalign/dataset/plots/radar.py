@@ -1,17 +1,10 @@
-"""Pictures of people: a radar of 30 facets in five coloured sectors, or of the 5 traits.
-
-Figures are matplotlib objects made without pyplot, so they need no screen, hold no global state and
-may be drawn in any thread. The same profile gives the same SVG, byte for byte.
-"""
+"""A radar of 30 facets in five coloured sectors, or of the 5 traits; of one person or several."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -20,23 +13,17 @@ from matplotlib.projections.polar import PolarAxes
 from matplotlib.textpath import TextToPath
 from numpy.typing import ArrayLike, NDArray
 
-from personalign.dataset.files import replacing
+from personalign.dataset.plots.style import FAINT as _FAINT
+from personalign.dataset.plots.style import INK as _INK
+from personalign.dataset.plots.style import TRAIT_COLOURS
 from personalign.errors import PeopleError
 from personalign.inventory.keys import FACETS, TRAITS
-
-TRAIT_COLOURS: dict[str, str] = {
-    "O": "#7b5aa6",
-    "C": "#2f72b8",
-    "E": "#cf7f14",
-    "A": "#2f9567",
-    "N": "#cc4758",
-}
-"""One colour a trait, told apart in print and by colour-blind readers beside their labels."""
 
 LINE_COLOURS = ("#2b2f36", "#c2255c", "#1971c2", "#e8590c")
 """Colours of the profiles laid over each other, first to last."""
 
-_INK, _FAINT = "#2b2f36", "#9aa1ab"
+_DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart in grey too
+
 _TITLE: dict[str, Any] = {"color": _INK, "weight": "bold"}
 _LOW, _HIGH = 1.0, 5.0  # the answer scale
 _CENTRE, _EDGE = 0.5, 5.5  # the circle's centre and rim on that scale
@@ -54,7 +41,7 @@ def radar(
         title: a line above the picture.
         size: width and height, in inches.
 
-    Returns the figure; see `write_figure` and `figure_svg`.
+    Returns the figure; see `write_figure` and `figure_svg` of the package.
 
     Raises PeopleError for another number of values, or none.
     """
@@ -76,40 +63,18 @@ def radar(
     _labels(axes, per_trait, points)
     alone = len(values) == 1
     for place, (name, profile) in enumerate(values.items()):
-        _profile(axes, profile, name, LINE_COLOURS[place % len(LINE_COLOURS)], filled=alone)
+        which = place % len(LINE_COLOURS)
+        _profile(axes, profile, name, which, filled=alone)
     if title:
         figure.text(0.5, 0.98, title, ha="center", va="top", size=1.9 * size, **_TITLE)
     if not alone:
         figure.legend(
-            loc="lower center",
-            ncols=len(values),
+            loc="lower left",  # the corners are free, and facet names reach down in the middle
             frameon=False,
             fontsize=1.3 * size,
             labelcolor=_INK,
         )
     return figure
-
-
-def write_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as .svg or .png, by the ending; PeopleError for another ending."""
-    target = Path(path)
-    if target.suffix not in (".svg", ".png"):
-        raise PeopleError(
-            f"A figure cannot be written as {target.name!r}; its name ends in .svg or .png."
-        )
-    with replacing(target) as temporary:
-        if target.suffix == ".svg":
-            temporary.write_text(figure_svg(figure), encoding="utf-8")
-        else:
-            figure.savefig(temporary, dpi=150)
-
-
-def figure_svg(figure: Figure) -> str:
-    """The figure as SVG text, the same for the same figure."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "personalign", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
 
 
 def _angles(count: int) -> NDArray[np.float64]:
@@ -192,12 +157,13 @@ def _curved(axes: PolarAxes, text: str, centre: float, points: float) -> None:
 
 
 def _profile(
-    axes: PolarAxes, profile: NDArray[np.float64], name: str, colour: str, *, filled: bool
+    axes: PolarAxes, profile: NDArray[np.float64], name: str, which: int, *, filled: bool
 ) -> None:
     """One closed line through the values, with gaps at NaN, and its area where it stands alone."""
     angles = _angles(len(profile))
     turn, back = np.append(angles, angles[0]), np.append(profile, profile[0])
-    axes.plot(turn, back, color=colour, lw=1.8, label=name or None, zorder=4)
+    colour, dashes = LINE_COLOURS[which], _DASHES[which]
+    axes.plot(turn, back, color=colour, lw=1.8, ls=dashes, label=name or None, zorder=4)
     traits = np.repeat(list(TRAITS), len(profile) // len(TRAITS))
     for place, (trait, own) in enumerate(TRAIT_COLOURS.items()):
         member = traits == trait

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 
-from personalign.dataset.plots import TRAIT_COLOURS, _chord, figure_svg, radar, write_figure
+from personalign.dataset.plots import TRAIT_COLOURS, figure_svg, radar, write_figure
+from personalign.dataset.plots.radar import _chord
 from personalign.errors import PeopleError
 from personalign.inventory.keys import FACETS, TRAITS
 
