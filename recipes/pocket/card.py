@@ -78,7 +78,7 @@ def main() -> None:
         raise SystemExit("These figures were measured on other weights; measure again.")
     recipe = json.loads((POCKET_FOLDER / "recipe.json").read_text())
     card = CARD.format(
-        steps=recipe["steps"],
+        steps=recipe["steps"] + recipe["polish_steps"],
         fingerprint=fingerprint[:12],
         scores="\n".join(_score(*row) for row in scores.items()),
         speakers=next(iter(texts.values()))["people"],
@@ -96,7 +96,8 @@ def _score(name: str, row: dict) -> str:
 
 def _voice(name: str, row: dict) -> str:
     method = name.removeprefix("voice/")
-    return f"| {method} | {row['own']:.2f} | {row['other']:.2f} | {row['different']:.0%} |"
+    own, other = (round(row[whose], 2) + 0.0 for whose in ("own", "other"))  # no minus zero
+    return f"| {method} | {own:.2f} | {other:.2f} | {row['different']:.0%} |"
 
 
 if __name__ == "__main__":

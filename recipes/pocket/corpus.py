@@ -329,9 +329,11 @@ class Corpus:
             row.known_after.append((len(row.tokens) - 2, len(row.columns)))  # the reply's last word
 
     def _form(self, draw: WordingDraw) -> _Form:
+        prefix = draw.prefix.rstrip(" ")  # a blank before the label is part of the label's token
+        blank = draw.prefix[len(prefix) :]
         return _Form(
-            self._encode(draw.prefix),
-            tuple(self._encode(draw.label_of(r))[0] for r in range(1, 6)),
+            self._encode(prefix),
+            tuple(self._encode(blank + draw.label_of(r))[0] for r in range(1, 6)),
             [self._encode(draw.rest_of(r)) for r in range(1, 6)],
         )
 

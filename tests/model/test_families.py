@@ -84,7 +84,12 @@ def test_alpha_0_is_bit_identical_and_alpha_changes_the_logits(decoder: Decoder)
 def test_one_row_s_steering_leaves_the_others_unchanged(decoder: Decoder) -> None:
     sequences, personas = sequences_of(decoder), three(decoder)
     together = steered(decoder, personas, sequences)
-    assert torch.equal(together[1], last_logits(decoder, sequences)[1])
+    plain = last_logits(decoder, sequences)[1]
+    if any("expert" in name for name, _ in decoder.model.named_modules()):
+        # experts multiply the tokens of all rows at once, and how many come decides the rounding
+        torch.testing.assert_close(together[1], plain, **CLOSE)
+    else:
+        assert torch.equal(together[1], plain)
     for row in (0, 2):
         others = [persona if index == row else PLAIN for index, persona in enumerate(personas)]
         torch.testing.assert_close(steered(decoder, others, sequences)[row], together[row], **CLOSE)

@@ -20,6 +20,7 @@ from personalign.model.generate import generate
 from personalign.model.loading import POCKET_FOLDER
 from personalign.model.persona import PLAIN
 from personalign.model.prompts import PAPI, REWORDED, SHUFFLED
+from recipes.pocket.voice import voice
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +66,11 @@ def test_who_it_is_told_to_be_shows_in_its_answers(pocket, people) -> None:
 
 
 @pytest.mark.slow
-def test_it_still_knows_who_it_is_with_the_options_in_another_order(pocket, people) -> None:
-    none, told = NoPersona(pocket, wording=SHUFFLED), FewShot(pocket, wording=SHUFFLED)
+@pytest.mark.parametrize("wording", [REWORDED, SHUFFLED], ids=lambda wording: wording.name)
+def test_it_still_knows_who_it_is_in_another_wording(pocket, people, wording) -> None:
+    none, told = NoPersona(pocket, wording=wording), FewShot(pocket, wording=wording)
     assert _composite(told, people) < 0.95 * _composite(none, people)
-    assert _composite(none, people) < 1.1 * _composite(NoPersona(pocket), people)
+    assert _composite(none, people) < 1.25 * _composite(NoPersona(pocket), people)
 
 
 @pytest.mark.slow
@@ -86,14 +88,26 @@ def test_released_people_score_as_the_card_says(pocket, released, tmp_path) -> N
     people = read_people(released / "papi" / "respondents_dev.json")
     assert _composite(NoPersona(pocket), people) <= 3.0
     assert _composite(FewShot(pocket), people) <= 2.05
-    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.5
+    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.6
 
 
 @pytest.mark.slow
-def test_released_people_with_the_options_in_another_order(pocket, released) -> None:
+@pytest.mark.parametrize("wording", [REWORDED, SHUFFLED], ids=lambda wording: wording.name)
+def test_released_people_in_another_wording(pocket, released, wording) -> None:
+    """Other words still cost it something (its card has the figures); another order hardly does."""
+    most = {"reworded": (3.7, 2.8), "shuffled": (3.3, 2.45)}[wording.name]
     people = read_people(released / "papi" / "respondents_dev.json").select(slice(0, 30))
-    assert _composite(NoPersona(pocket, wording=SHUFFLED), people) <= 3.3
-    assert _composite(FewShot(pocket, wording=SHUFFLED), people) <= 2.4
+    assert _composite(NoPersona(pocket, wording=wording), people) <= most[0]
+    assert _composite(FewShot(pocket, wording=wording), people) <= most[1]
+
+
+@pytest.mark.slow
+def test_who_speaks_shows_in_what_it_says(pocket, people) -> None:
+    """Read off the grammar's phrases; with somebody else's scores nothing is left."""
+    told = FewShot(pocket).personas(people.only(people.inventory.tuning))
+    heard = voice(pocket, told, people)
+    assert heard.own > 0.25
+    assert heard.other < heard.own / 2
 
 
 def test_it_writes_text_and_ends_its_turn(pocket) -> None:
