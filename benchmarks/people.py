@@ -12,7 +12,7 @@ otherwise) is written, then each row below runs in a process of its own on the s
     read parquet       read_people on that
     select             300 representatives on the 120 items
     describe           the description of everybody
-    describe, figures  the same, and the page with every figure
+    describe and draw  the same, and the page with every figure
 
 Seconds are of the work alone: the interpreter's start and imports are left out, and so is reading
 the people in the last three and in `write parquet`. Peak memory is the process's largest resident
@@ -175,7 +175,7 @@ ROWS: dict[str, Callable[[Path], Callable[[], object]]] = {
     "read parquet": any_kind("people.parquet"),
     "select": selecting,
     "describe": describing,
-    "describe, figures": drawing,
+    "describe and draw": drawing,
 }
 """Name -> what imports and prepares in a folder, and gives the work to be timed."""
 
@@ -184,7 +184,7 @@ def claims(figures: dict[str, dict[str, float]], people: int) -> None:
     """What is claimed of the full size on two cores, beside what was just seen."""
     print(f"\nClaimed for {PEOPLE:,} people" + (":" if people == PEOPLE else ", not for so few:"))
     seconds = {row: one["seconds"] for row, one in figures.items()}
-    limits = {"read_johnson": 8.0, "select": 180.0, "describe, figures": 60.0}
+    limits = {"read_johnson": 8.0, "select": 180.0, "describe and draw": 60.0}
     for row, limit in limits.items():
         if row in seconds:
             print(f"  {row} under {limit:.0f} s: {verdict(seconds[row] < limit)}")
