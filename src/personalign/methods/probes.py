@@ -21,7 +21,7 @@ from personalign.methods.logistic import Whitened, solve, whiten
 AGREE, DISAGREE = (4, 5), (1, 2)
 """Responses that count as agreeing and as disagreeing; 3 is neither, 0 is missing."""
 
-CACHE_BYTES = 10 * 2**20
+CACHE_BYTES = 20 * 2**20
 """On a CPU, heads are taken so many at a time that their numbers fit in its cache."""
 
 GPU_BYTES = 2 * 2**30
@@ -76,7 +76,7 @@ class ProbeFitter:
         self.base = int(chosen.sum())
         self.order = np.argsort(~chosen, kind="stable")  # rows that may be fitted come first
         flat = outputs.reshape(rows, layers * heads, width)
-        size = self._heads_at_once(1)
+        size = max(1, self._heads_at_once(1) // 2)  # for one person half of it was quickest
         self._prepared = [
             self._prepare(flat[:, start : start + size]) for start in range(0, layers * heads, size)
         ]
