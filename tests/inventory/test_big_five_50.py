@@ -60,7 +60,7 @@ def test_every_statement_is_the_codebook_s_without_its_subject(released: Path) -
 
 
 def test_real_people_agree_with_the_key(released: Path) -> None:
-    """19,719 people: keyed, every item rises with the rest of its trait, and alpha is as known."""
+    """19,719 people: keyed, every item rises with its trait's rest; alphas are high, and as known."""
     people = read_big_five_50(released / "respondents" / "ipip_big5_50.csv")
     for trait in TRAITS:
         keyed = people.keyed[:, FORM.traits == trait].astype(float)
@@ -69,8 +69,9 @@ def test_real_people_agree_with_the_key(released: Path) -> None:
             rest = whole.sum(axis=1) - whole[:, place]
             assert np.corrcoef(whole[:, place], rest)[0, 1] > 0.25
     found = reliability(people.responses, FORM)
-    known = {"E": 0.87, "A": 0.82, "C": 0.79, "N": 0.86, "O": 0.84}  # ipip.ori.org
+    known = {"E": 0.87, "A": 0.82}  # as ipip.ori.org gives them
     assert found.facets == {} and found.people == 19_719
+    assert min(found.traits[trait] for trait in TRAITS) > 0.75
     for trait, alpha in known.items():
         assert found.traits[trait] == pytest.approx(alpha, abs=0.06)
 
