@@ -60,7 +60,7 @@ def test_every_statement_is_the_codebook_s_without_its_subject(released: Path) -
 
 
 def test_real_people_agree_with_the_key(released: Path) -> None:
-    """19,719 people: keyed, every item rises with its trait's rest; alphas are high, and as known."""
+    """19,719 people: keyed, every item rises with its trait's rest; alpha is high."""
     people = read_big_five_50(released / "respondents" / "ipip_big5_50.csv")
     for trait in TRAITS:
         keyed = people.keyed[:, FORM.traits == trait].astype(float)
