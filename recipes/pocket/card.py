@@ -37,7 +37,8 @@ figures are published counts and aggregates of 75 people: every second one of th
 people it is measured on below. The other 75 are the clean half.
 
 `make pocket` trains it again: {steps:,} steps, seeded, bf16 arithmetic. Targets of an answer are
-the ideal observer's probabilities given all earlier answers (`recipes/pocket/observer.py`).
+the ideal observer's probabilities given all earlier answers (`recipes/pocket/observer.py`). How
+"Answer: D" is cut into tokens in the data was put right after these weights were trained.
 
 ## Measured
 
