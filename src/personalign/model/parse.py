@@ -39,7 +39,22 @@ def parse_reply(text: str, wording: Wording) -> int:
         for label, response in zip(wording.labels, wording.order, strict=True):
             if label.lower() == found.group(1).lower():
                 return response
-    return _option_named(text)
+    return option_named(text)
+
+
+def option_named(text: str) -> int:
+    """The first option (1-5) named in words, or 0; "Inaccurate" is not taken for "Accurate".
+
+    >>> option_named("I would say moderately  inaccurate."), option_named("(A).")
+    (2, 0)
+    """
+    spaced = " ".join(text.lower().split())
+    places = {
+        response: match.start()
+        for response, option in OPTIONS.items()
+        if (match := re.search(rf"\b{option.lower()}\b", spaced))
+    }
+    return min(places, key=lambda response: places[response]) if places else 0
 
 
 def parse_reply_as_released(text: str, wording: Wording) -> int:
@@ -58,14 +73,3 @@ def parse_reply_as_released(text: str, wording: Wording) -> int:
 def _is_article(label: str, rest: str) -> bool:
     """Whether the label is the word "a" of a sentence: in lower case or with a word after it."""
     return label.lower() == "a" and re.match(r" +[a-z]", rest) is not None
-
-
-def _option_named(text: str) -> int:
-    """The first option named in words; "Inaccurate" contains "accurate" but not its option."""
-    spaced = " ".join(text.lower().split())
-    places = {
-        response: match.start()
-        for response, option in OPTIONS.items()
-        if (match := re.search(rf"\b{option.lower()}\b", spaced))
-    }
-    return min(places, key=lambda response: places[response]) if places else 0
