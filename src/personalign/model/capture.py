@@ -2,7 +2,8 @@
 
 `capture_heads` is the context manager; `head_outputs` runs many token sequences through it in
 batches, padded to one length, and gives X of the paper's section 3.2, (sequences, layers, heads,
-head_dim), in float32.
+head_dim), in float32. `capture_stream` and `stream_outputs` do the same for the residual stream at
+each layer's input, (sequences, layers, hidden).
 """
 
 from __future__ import annotations
@@ -23,25 +24,26 @@ BATCH_ROWS = 64
 """Rows a batch of `head_outputs`: near the best on two cores, and small enough for a GPU."""
 
 
-class HeadRecorder:
-    """What `capture_heads` reads; holds the last forward pass only."""
+class Recorder:
+    """What `capture_heads` or `capture_stream` reads; holds the last forward pass only."""
 
-    def __init__(self, layers: int, heads: int, head_dim: int) -> None:
+    def __init__(self, layers: int, *shape: int) -> None:
         self.positions: torch.Tensor | None = None
         """(rows,) index of the position to read in each row; None reads the last column."""
-        self._shape = (heads, head_dim)
+        self._shape = shape
         self._read: list[torch.Tensor | None] = [None] * layers
 
     @property
     def last(self) -> torch.Tensor:
-        """The last pass: (layers, rows, heads, head_dim) float32."""
+        """The last pass: (layers, rows, heads, head_dim), or (layers, rows, hidden), float32."""
         assert all(layer is not None for layer in self._read), "no forward pass ran in the block"
         device = self._read[0].device  # type: ignore[union-attr]
         return torch.stack([layer.to(device) for layer in self._read if layer is not None])
 
     def _hook(self, layer: int) -> Any:
-        def read(_module: torch.nn.Module, args: tuple[Any, ...]) -> None:
-            outputs = args[0].detach()  # (rows, time, heads * head_dim)
+        def read(_module: torch.nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+            given = args[0] if args else named["hidden_states"]
+            outputs = given.detach()  # (rows, time, width)
             if self.positions is None:
                 rows = outputs[:, -1]
             else:
@@ -53,9 +55,7 @@ class HeadRecorder:
 
 
 @contextmanager
-def capture_heads(
-    decoder: Decoder, *, positions: torch.Tensor | None = None
-) -> Iterator[HeadRecorder]:
+def capture_heads(decoder: Decoder, *, positions: torch.Tensor | None = None) -> Iterator[Recorder]:
     """Read the heads' outputs in every forward pass inside the block.
 
     positions: (rows,) index of the position to read in each row, e.g. the last real token of a
@@ -64,13 +64,32 @@ def capture_heads(
     block ends, however it ends.
     """
     heads = decoder.heads
-    recorder = HeadRecorder(heads.layers, heads.heads, heads.head_dim)
+    recorder = Recorder(heads.layers, heads.heads, heads.head_dim)
+    with _recording(recorder, heads.projections, positions):
+        yield recorder
+
+
+@contextmanager
+def capture_stream(
+    decoder: Decoder, *, positions: torch.Tensor | None = None
+) -> Iterator[Recorder]:
+    """Read the residual stream at every layer's input; else as `capture_heads`."""
+    recorder = Recorder(decoder.heads.layers, decoder.heads.hidden)
+    with _recording(recorder, decoder.heads.blocks, positions):
+        yield recorder
+
+
+@contextmanager
+def _recording(
+    recorder: Recorder, modules: Sequence[torch.nn.Module], positions: torch.Tensor | None
+) -> Iterator[None]:
     recorder.positions = positions
     hooks = []
     try:
-        for layer, projection in enumerate(heads.projections):
-            hooks.append(projection.register_forward_pre_hook(recorder._hook(layer)))
-        yield recorder
+        for layer, module in enumerate(modules):
+            hook = recorder._hook(layer)
+            hooks.append(module.register_forward_pre_hook(hook, with_kwargs=True))
+        yield
     finally:
         for handle in hooks:
             handle.remove()
@@ -92,11 +111,40 @@ def head_outputs(
     Returns (sequences, layers, heads, head_dim) float32 on the CPU, in the order given.
     Raises ModelError for an empty sequence.
     """
+    heads = decoder.heads
+    outputs = torch.empty(len(sequences), heads.layers, heads.heads, heads.head_dim)
+    return _read_all(decoder, sequences, capture_heads, outputs, batch_rows, padding, progress)
+
+
+def stream_outputs(
+    decoder: Decoder,
+    sequences: Sequence[Sequence[int]],
+    *,
+    batch_rows: int = BATCH_ROWS,
+    padding: Side = "right",
+    progress: Callable[[int, int], None] | None = None,
+) -> torch.Tensor:
+    """The residual stream at every layer's input, at the last token of every sequence.
+
+    Returns (sequences, layers, hidden) float32 on the CPU; else as `head_outputs`.
+    """
+    outputs = torch.empty(len(sequences), decoder.heads.layers, decoder.heads.hidden)
+    return _read_all(decoder, sequences, capture_stream, outputs, batch_rows, padding, progress)
+
+
+def _read_all(
+    decoder: Decoder,
+    sequences: Sequence[Sequence[int]],
+    capture: Any,
+    outputs: torch.Tensor,
+    batch_rows: int,
+    padding: Side,
+    progress: Callable[[int, int], None] | None,
+) -> torch.Tensor:
+    """Fill `outputs` (sequences, layers, ...) with what `capture` reads, batch by batch."""
     empty = next((index for index, ids in enumerate(sequences) if not len(ids)), None)
     if empty is not None:
         raise ModelError(f"Sequence {empty} has no tokens; there is no position to read.")
-    heads = decoder.heads
-    outputs = torch.empty(len(sequences), heads.layers, heads.heads, heads.head_dim)
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     for start in range(0, len(order), batch_rows):
         chosen = order[start : start + batch_rows]
@@ -104,7 +152,7 @@ def head_outputs(
         last = None  # the last column
         if padding == "right":
             last = torch.tensor([len(row) - 1 for row in batch])
-        with torch.inference_mode(), capture_heads(decoder, positions=last) as recorder:
+        with torch.inference_mode(), capture(decoder, positions=last) as recorder:
             decoder.body(**model_inputs(decoder, batch, side=padding), use_cache=False)
         outputs[chosen] = recorder.last.transpose(0, 1).cpu()
         if progress is not None:

@@ -20,6 +20,7 @@ from personalign.model.loading import (
     load_tokenizer,
     resolve,
 )
+from personalign.model.residual import ResidualShift
 from personalign.model.shift import Shift
 
 
@@ -48,6 +49,10 @@ class Decoder:
         """Where the attention heads are."""
         self.chat = ChatTemplate(tokenizer)
         """How a chat becomes text and token ids."""
+        self.adapter: str | None = None
+        """Digest of the adapter it is running with; see `adapters.py`."""
+        self.virtual: tuple[int, ...] = ()
+        """Ids of that adapter's virtual tokens, which come first in every chat."""
         if getattr(model.config, "quantization_config", None) is not None:
             _ = self.fingerprint  # now: bitsandbytes packs weights anew in their first pass
 
@@ -168,7 +173,7 @@ class Decoder:
         See `chat.py` for tokenizers without a system role or without a template.
         Raises ModelError when the template refuses the messages.
         """
-        return self.chat.ids(messages, reply=reply, close=close)
+        return [*self.virtual, *self.chat.ids(messages, reply=reply, close=close)]
 
     def text(self, ids: Sequence[int]) -> str:
         """Token ids as text, markers left out."""
@@ -188,3 +193,12 @@ class Decoder:
                 f"{heads.layers} layers, numbered 0 to {heads.layers - 1}."
             )
         shift.displacements(0.0, heads.heads, heads.head_dim)
+
+    def check_residual(self, residual: ResidualShift) -> None:
+        """Raise SteeringError unless the residual shift fits this decoder's layers and width."""
+        if len(residual) and residual.layers.max() >= self.heads.layers:
+            raise SteeringError(
+                f"The residual shift pushes layer {residual.layers.max()}, but {self.name} has "
+                f"{self.heads.layers} layers, numbered 0 to {self.heads.layers - 1}."
+            )
+        residual.displacements(0.0, self.heads.hidden)

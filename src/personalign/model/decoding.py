@@ -116,7 +116,7 @@ class _Batch:
     def _read_shared(self, tokens: Sequence[int], rows: int) -> DynamicCache:
         """Keys and values of what all rows begin with, none of it generated, read as one row."""
         alike = self.personas[0]  # all rows are steered as it is
-        head = {layer: pushes[:1] for layer, pushes in self.displacements.items()}
+        head = {site: pushes[:1] for site, pushes in self.displacements.items()}
         cache = DynamicCache()
         with steer_heads(self.decoder, head if alike.scope == "all" else {}):
             inputs = model_inputs(self.decoder, [tokens])
@@ -136,7 +136,7 @@ class _Batch:
         index = torch.tensor(places, device=self.mask.device)
         self.cache.batch_select_indices(index)
         self.mask = self.mask[index]
-        self.displacements = {layer: d[index] for layer, d in self.displacements.items()}
+        self.displacements = {site: d[index] for site, d in self.displacements.items()}
         self.personas = [self.personas[place] for place in places]
         return True
 

@@ -14,6 +14,7 @@ import torch
 from personalign.model.batch import model_inputs
 from personalign.model.questions import QuestionTokens
 from personalign.model.readout import Reads, logits_at
+from personalign.model.residual import Site
 from personalign.model.steer import steer_heads
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def full_scores(
     decoder: Decoder,
     questions: QuestionTokens,
     labels: Sequence[Sequence[int]],
-    displacements: Mapping[int, torch.Tensor],
+    displacements: Mapping[Site, torch.Tensor],
     *,
     rows: int,
     generated_only: bool = False,
@@ -65,7 +66,7 @@ def full_scores(
                 pairs.append((place, len(begun) - 1 + step))
         inputs = model_inputs(decoder, sequences, side="right")
         index = torch.tensor([row for row, _, _ in batch], device=decoder.device)
-        pushed = {layer: pushes[index] for layer, pushes in displacements.items()}
+        pushed = {site: pushes[index] for site, pushes in displacements.items()}
         time = torch.arange(inputs["input_ids"].shape[1])
         where = time[None] >= torch.tensor(begins)[:, None] if generated_only else None
         places = torch.tensor(pairs, device=decoder.device)

@@ -1,5 +1,7 @@
 """Where a decoder's attention heads are: the input of each layer's output projection.
 
+Beside them the layers themselves, whose input is the residual stream.
+
 The heads of one layer, side by side, are the input of the projection that mixes them back into
 the residual stream. That input, [batch, time, heads * head_dim], is where Personalign reads and
 shifts heads, in every family alike. `find_heads` finds the projections from structure alone: the
@@ -43,6 +45,10 @@ class HeadMap:
     """Attention (query) heads a layer."""
     head_dim: int
     """Width of one head's output; not always the config's `head_dim`."""
+    blocks: tuple[nn.Module, ...]
+    """The decoder's layers; each takes the residual stream, [batch, time, hidden]."""
+    hidden: int
+    """Width of the residual stream."""
 
     @property
     def layers(self) -> int:
@@ -92,7 +98,14 @@ def find_heads(model: nn.Module) -> HeadMap:
             reasons.append(f"a projection {width} wide cannot be split over {heads} heads")
             continue
         paths, projections = zip(*found, strict=True)
-        return HeadMap(tuple(paths), tuple(projections), heads, width // heads)
+        return HeadMap(
+            tuple(paths),
+            tuple(projections),
+            heads,
+            width // heads,
+            blocks=tuple(stack),
+            hidden=_count(config, "hidden_size") or 0,
+        )
     detail = reasons[0] if reasons else f"no list of {layers} layers was found in it"
     raise ModelError(
         f"The attention heads of {type(model).__name__} cannot be found: {detail}. Personalign "

@@ -2,7 +2,8 @@
 
 Every method ends in a `Persona`; everything after takes `(decoder, Persona)` and never asks which
 method made it. On disk it is a folder of `persona.json` and, when heads are shifted,
-`shift.safetensors` (about a thousand numbers): readable without pickle, written all or nothing.
+`shift.safetensors` (about a thousand numbers), or `residual.safetensors` when the residual stream
+is; an adapter comes along in `adapter/`. Readable without pickle, written all or nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from personalign.errors import PersonaError, PersonalignError, SteeringError
+from personalign.model.adapter_files import adapter_digest, adapter_paths
 from personalign.model.files import replace_folder
+from personalign.model.residual import ResidualShift
 from personalign.model.shift import Shift
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ FORMAT = 1
 """Version of the persona folder's layout."""
 
 PERSONA_FILE, SHIFT_FILE = "persona.json", "shift.safetensors"
+RESIDUAL_FILE, ADAPTER_FOLDER = "residual.safetensors", "adapter"
 
 ANSWERS_KEY = "answers"
 """Key of the provenance under which a person's own answers may stand; not saved unless asked."""
@@ -47,11 +51,13 @@ class Persona:
     shift: Shift | None = None
     """Which heads are pushed and where to, or None."""
     alpha: float = 0.0
-    """How many steps the heads are pushed; 0 leaves the model bit-identical."""
+    """How many steps heads and residual stream are pushed; 0 leaves the model bit-identical."""
     scope: Scope = "all"
     """'all' positions, or only 'generated' ones."""
     adapter: str | None = None
-    """Path of a trained adapter's folder, or None."""
+    """Path of a trained adapter's folder (see `adapters.py`), or None."""
+    residual: ResidualShift | None = None
+    """Which layers' residual stream is pushed and where to, or None."""
     provenance: dict[str, Any] = field(default_factory=dict, compare=False)
     """Where it comes from: 'model', 'fingerprint', 'method', settings, version, curves."""
 
@@ -65,24 +71,34 @@ class Persona:
         object.__setattr__(self, "alpha", float(self.alpha))
 
     @property
+    def pushes(self) -> bool:
+        """Whether there is a push at all for alpha to scale."""
+        return self.shift is not None or self.residual is not None
+
+    @property
     def steers(self) -> bool:
-        """Whether anything is added to the heads at all."""
-        return self.shift is not None and self.alpha != 0 and bool((self.shift.sigmas > 0).any())
+        """Whether anything is added inside the model at this alpha."""
+        heads = self.shift is not None and bool((self.shift.sigmas > 0).any())
+        stream = self.residual is not None and bool(self.residual.vectors.any())
+        return self.alpha != 0 and (heads or stream)
 
     @property
     def steering_key(self) -> str:
         """Hash of what happens inside the model, '' if nothing: the key of prefix caches.
 
-        Keys and values computed under one shift are wrong under another.
+        Keys and values computed under one shift or adapter are wrong under another. An adapter
+        counts by its content; PersonaError where its folder is missing.
         """
-        if not self.steers or self.shift is None:
-            return ""
-        return _hash(self.shift.digest, self.alpha, self.scope)
+        pushed = ""
+        if self.steers:
+            digests = [None if p is None else p.digest for p in (self.shift, self.residual)]
+            pushed = _hash(digests, self.alpha, self.scope)
+        return pushed if self.adapter is None else _hash(pushed, adapter_digest(self.adapter))
 
     @cached_property
     def key(self) -> str:
         """Hash of everything that changes the model's behaviour; provenance does not count."""
-        return _hash(self.system_prompt, self.steering_key, self.adapter)
+        return _hash(self.system_prompt, self.steering_key)
 
     def with_alpha(self, alpha: float) -> Persona:
         """The same persona at another strength."""
@@ -93,8 +109,9 @@ class Persona:
 
         keep_answers: whether the person's own answers, if the provenance has them, are written
             too. (A few-shot system prompt holds them in any case: it is made of them.)
-        Returns the folder. Raises PersonaError when the folder holds something else, or the
-        provenance cannot be written as JSON.
+        The adapter, if there is one, is copied into the folder.
+        Returns the folder. Raises PersonaError when the folder holds something else, the adapter is
+        missing, or the provenance cannot be written as JSON.
         """
         folder = Path(folder)
         provenance = {
@@ -107,8 +124,9 @@ class Persona:
             "system_prompt": self.system_prompt,
             "alpha": self.alpha,
             "scope": self.scope,
-            "adapter": self.adapter,
+            "adapter": None if self.adapter is None else {"digest": adapter_digest(self.adapter)},
             "shift": None if self.shift is None else {"digest": self.shift.digest},
+            "residual": None if self.residual is None else {"digest": self.residual.digest},
             "provenance": provenance,
         }
         try:
@@ -126,11 +144,17 @@ class Persona:
                 f"{folder} exists and holds no persona, so it is not overwritten; name a new or "
                 "an empty folder."
             )
-        files = {PERSONA_FILE: text.encode()}
+        files: dict[str, bytes | Path] = {PERSONA_FILE: text.encode()}
         if self.shift is not None:
-            files[SHIFT_FILE] = _shift_bytes(self.shift)
+            files[SHIFT_FILE] = _push_bytes(self.shift, _SHIFT_ARRAYS)
+        if self.residual is not None:
+            files[RESIDUAL_FILE] = _push_bytes(self.residual, _RESIDUAL_ARRAYS)
+        if self.adapter is not None:
+            for path in adapter_paths(self.adapter):
+                files[f"{ADAPTER_FOLDER}/{path.name}"] = path
+        ours = {PERSONA_FILE, SHIFT_FILE, RESIDUAL_FILE, ADAPTER_FOLDER}
         try:
-            replace_folder(folder, files, ours={PERSONA_FILE, SHIFT_FILE})
+            replace_folder(folder, files, ours=ours)
         except OSError as error:
             raise PersonaError(
                 f"The persona cannot be written to {folder}: {error.strerror or error}."
@@ -146,13 +170,15 @@ class Persona:
         """
         folder = Path(folder)
         record = _read_record(folder)
+        stream = record.get("residual")  # absent in personas of older versions
         try:
             persona = cls(
                 system_prompt=_text(record, "system_prompt"),
                 shift=None if record["shift"] is None else _read_shift(folder, record["shift"]),
+                residual=None if stream is None else _read_residual(folder, stream),
                 alpha=record["alpha"],
                 scope=record["scope"],
-                adapter=_text(record, "adapter"),
+                adapter=_read_adapter(folder, record["adapter"]),
                 provenance=dict(record["provenance"]),
             )
         except PersonaError:
@@ -182,13 +208,15 @@ def _check_model(folder: Path, persona: Persona, decoder: Decoder) -> None:
             f"{str(made_for)[:12]}), not for {decoder.name} (fingerprint "
             f"{decoder.fingerprint[:12]}). Load that model, or align the person on this one."
         )
-    if persona.shift is not None:
-        try:
+    try:
+        if persona.shift is not None:
             decoder.check_shift(persona.shift)
-        except SteeringError as error:
-            raise PersonaError(
-                f"The persona in {folder} does not fit {decoder.name}. {error}"
-            ) from error
+        if persona.residual is not None:
+            decoder.check_residual(persona.residual)
+    except SteeringError as error:
+        raise PersonaError(
+            f"The persona in {folder} does not fit {decoder.name}. {error}"
+        ) from error
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -211,35 +239,60 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def _read_shift(folder: Path, entry: dict[str, Any]) -> Shift:
+    shift = Shift(**_read_arrays(folder / SHIFT_FILE, _SHIFT_ARRAYS))
+    _check_digest(folder / SHIFT_FILE, shift, entry)
+    return shift
+
+
+def _read_residual(folder: Path, entry: dict[str, Any]) -> ResidualShift:
+    residual = ResidualShift(**_read_arrays(folder / RESIDUAL_FILE, _RESIDUAL_ARRAYS))
+    _check_digest(folder / RESIDUAL_FILE, residual, entry)
+    return residual
+
+
+def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    path = folder / SHIFT_FILE
     try:
         arrays = load(path.read_bytes())
-        shift = Shift(**{name: arrays[name] for name in _SHIFT_ARRAYS})
+        return {name: arrays[name] for name in names}
     except FileNotFoundError as error:
         raise PersonaError(f"{path} is missing, but {PERSONA_FILE} names it.") from error
     except KeyError as error:
         raise PersonaError(f"{path} is corrupt: it has no {error.args[0]}.") from error
     except (OSError, SafetensorError, ValueError) as error:
         raise PersonaError(f"{path} is corrupt or truncated: {error}.") from error
-    if shift.digest != entry["digest"]:
+
+
+def _check_digest(path: Path, push: Shift | ResidualShift, entry: dict[str, Any]) -> None:
+    if push.digest != entry["digest"]:
         raise PersonaError(
             f"{path} is not the shift that {PERSONA_FILE} names (its digest is "
-            f"{shift.digest[:12]}, not {str(entry['digest'])[:12]}); one of them was changed."
+            f"{push.digest[:12]}, not {str(entry['digest'])[:12]}); one of them was changed."
         )
-    return shift
+
+
+def _read_adapter(folder: Path, entry: dict[str, Any] | None) -> str | None:
+    if entry is None:
+        return None
+    place = folder / ADAPTER_FOLDER
+    if adapter_digest(place) != entry["digest"]:
+        raise PersonaError(
+            f"{place} is not the adapter that {PERSONA_FILE} names; one of them was changed."
+        )
+    return str(place)
 
 
 _SHIFT_ARRAYS = ("layers", "heads", "directions", "sigmas")
+_RESIDUAL_ARRAYS = ("layers", "vectors")
 
 
-def _shift_bytes(shift: Shift) -> bytes:
+def _push_bytes(push: Shift | ResidualShift, arrays: tuple[str, ...]) -> bytes:
     from safetensors.numpy import save
 
     return save(
-        {name: getattr(shift, name) for name in _SHIFT_ARRAYS},
+        {name: getattr(push, name) for name in arrays},
         metadata={"format": "personalign shift", "version": str(FORMAT)},
     )
 

@@ -16,6 +16,7 @@ import torch
 from personalign.model.full import full_scores
 from personalign.model.heads import text_config
 from personalign.model.questions import QuestionTokens
+from personalign.model.residual import Site, Stream
 from personalign.model.shared import shared_scores
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ HALF_TOLERANCE = 0.25
 """The same in 16 bits, where sums in another order differ in the second decimal."""
 
 TRIAL_PUSH = 0.5
-"""How far the trial pushes every head."""
+"""How far the trial pushes every head, and the residual stream."""
 
 
 def can_share(decoder: Decoder, questions: QuestionTokens) -> bool:
@@ -70,12 +71,15 @@ _VERDICTS: WeakKeyDictionary[Decoder, bool] = WeakKeyDictionary()
 def _trial(decoder: Decoder, questions: QuestionTokens) -> bool:
     few = QuestionTokens(questions.prefix, questions.suffixes[:2], questions.reply)
     labels = [[token] for token in dict.fromkeys(few.suffixes[0])]  # any tokens will do
+    last = decoder.heads.layers - 1
     push = torch.zeros(2, decoder.heads.width, device=decoder.device)
-    push[1] = TRIAL_PUSH
-    steered = dict.fromkeys((0, decoder.heads.layers - 1), push)
-    plain: dict[int, torch.Tensor] = {}
+    stream = torch.zeros(2, decoder.heads.hidden, device=decoder.device)
+    push[1] = stream[1] = TRIAL_PUSH
+    plain: dict[Site, torch.Tensor] = {}
+    heads: dict[Site, torch.Tensor] = {0: push, last: push}
+    residual: dict[Site, torch.Tensor] = {Stream(0): stream, Stream(last): stream, last: push}
     try:
-        for displacements, rows in ((plain, 1), (steered, 2)):
+        for displacements, rows in ((plain, 1), (heads, 2), (residual, 2)):
             ours = shared_scores(decoder, few, labels, displacements, rows=rows)
             theirs = full_scores(decoder, few, labels, displacements, rows=rows)
             tolerance = TOLERANCE.get(decoder.dtype, HALF_TOLERANCE)

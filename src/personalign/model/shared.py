@@ -7,8 +7,8 @@ padded, and the beginning, over a thousand tokens in a few-shot prompt, is never
 The tokens of a label of several tokens branch off its item's question in the same way.
 
 Personas that differ only in their shift are rows of one batch, and up to the first steered
-layer their rows are equal: the pass begins with a single row, which becomes one a persona at
-the first steered projection. Keys and values are kept within one call only, for one prompt and
+layer their rows are equal: the pass begins with a single row, which becomes one a persona where
+something is pushed first. Keys and values are kept within one call only, for one prompt and
 one set of displacements, since they are wrong under any other.
 
 This needs a model whose attention obeys a mask and explicit positions; `can_share` tries it once
@@ -29,7 +29,8 @@ from personalign.model.heads import text_config
 from personalign.model.packing import Pack, lay_out
 from personalign.model.questions import QuestionTokens
 from personalign.model.readout import logits_at
-from personalign.model.steer import steer_heads
+from personalign.model.residual import Site, depth
+from personalign.model.steer import before, steer_heads
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
@@ -57,7 +58,7 @@ def shared_scores(
     decoder: Decoder,
     questions: QuestionTokens,
     labels: Sequence[Sequence[int]],
-    displacements: Mapping[int, torch.Tensor],
+    displacements: Mapping[Site, torch.Tensor],
     *,
     rows: int,
     generated_only: bool = False,
@@ -67,7 +68,7 @@ def shared_scores(
     """Log-probability of every label of every item, for rows that differ in displacements only.
 
     labels: token ids of each label, as they follow the begun reply.
-    displacements: layer -> (rows, heads * head_dim); empty for the plain model, then rows is 1.
+    displacements: as `row_displacements` gives them; empty for the plain model, then rows is 1.
     generated_only: push the tokens of replies only, instead of all.
     batch_rows: answers computed at once. progress: called with the answers each pass gave.
     Returns (rows, items, labels) float32 on the CPU; NaN where logits overflow.
@@ -95,7 +96,7 @@ def shared_scores(
 
 
 def _read_prefix(
-    decoder: Decoder, prefix: Sequence[int], pushed: Mapping[int, torch.Tensor], rows: int
+    decoder: Decoder, prefix: Sequence[int], pushed: Mapping[Site, torch.Tensor], rows: int
 ) -> Layers:
     """Keys and values of what all items begin with; nothing for an empty beginning."""
     if not prefix:
@@ -120,17 +121,18 @@ def _read_pack(
     decoder: Decoder,
     pack: Pack,
     prefix: Layers,
-    pushed: Mapping[int, torch.Tensor],
+    pushed: Mapping[Site, torch.Tensor],
     rows: int,
     generated_only: bool,
 ) -> torch.Tensor:
     """Logits of a pack's positions in every row, (rows, positions, vocabulary)."""
-    branch = min(pushed, default=len(prefix))
+    branch = min(map(depth, pushed), default=(len(prefix), True))
     cache = DynamicCache()
     for number, (keys, values) in enumerate(prefix):
         layer = DynamicLayer()
         layer.lazy_initialization(keys, values)
-        wanted = rows if number > branch else 1  # rows are still one up to the branching layer
+        # Rows are still one where keys and values lie before the first push.
+        wanted = rows if (number, False) >= branch else 1
         layer.keys = keys.expand(wanted, -1, -1, -1)
         layer.values = values.expand(wanted, -1, -1, -1)
         cache.layers.append(layer)
@@ -154,23 +156,21 @@ def _read_pack(
 @contextmanager
 def _branching(
     decoder: Decoder,
-    pushed: Mapping[int, torch.Tensor],
+    pushed: Mapping[Site, torch.Tensor],
     rows: int,
     positions: torch.Tensor | None = None,
 ) -> Iterator[None]:
-    """Steer, turning the single row of a pass into `rows` at the first steered projection.
+    """Steer, turning the single row of a pass into `rows` where it is first pushed.
 
     From there on everything is broadcast against the one row that came before: the residual
     stream, the mask, the rotary positions.
     """
 
-    def branch(_module: torch.nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (args[0].expand(rows, -1, -1), *args[1:])
-
     if not pushed:
         yield
         return
-    handle = decoder.heads.projections[min(pushed)].register_forward_pre_hook(branch)
+    first = min(pushed, key=depth)
+    handle = before(decoder, first, lambda given: given.expand(rows, -1, -1))
     try:
         with steer_heads(decoder, pushed, positions=positions):
             yield
@@ -193,21 +193,21 @@ def _room(decoder: Decoder, prefix: int, rows: int, tokens: int) -> int:
 
 
 def _batches(
-    displacements: Mapping[int, torch.Tensor], rows: int, at_once: int
+    displacements: Mapping[Site, torch.Tensor], rows: int, at_once: int
 ) -> Iterator[list[int]]:
     """Rows in batches, those that are first steered in a late layer together."""
-    first = [0] * rows
-    for layer in sorted(displacements, reverse=True):
-        for row in displacements[layer].any(dim=1).nonzero().flatten().tolist():
-            first[row] = layer
+    first = [(0, False)] * rows
+    for site in sorted(displacements, key=depth, reverse=True):
+        for row in displacements[site].any(dim=1).nonzero().flatten().tolist():
+            first[row] = depth(site)
     order = sorted(range(rows), key=lambda row: first[row])
     for start in range(0, rows, at_once):
         yield order[start : start + at_once]
 
 
 def _of_rows(
-    displacements: Mapping[int, torch.Tensor], chosen: Sequence[int]
-) -> dict[int, torch.Tensor]:
-    """The displacements of some rows, without the layers in which none of them is steered."""
-    rows = {layer: pushes[list(chosen)] for layer, pushes in displacements.items()}
-    return {layer: pushes for layer, pushes in rows.items() if bool(pushes.any())}
+    displacements: Mapping[Site, torch.Tensor], chosen: Sequence[int]
+) -> dict[Site, torch.Tensor]:
+    """The displacements of some rows, without the sites at which none of them is steered."""
+    rows = {site: pushes[list(chosen)] for site, pushes in displacements.items()}
+    return {site: pushes for site, pushes in rows.items() if bool(pushes.any())}
