@@ -28,8 +28,10 @@ def get_method(name: str, *, decoder: Decoder, **settings: Any) -> PersonaMethod
     """
     made = method_class(name)
     preset = name.partition("@")[2]
+    if preset:
+        settings = {"preset": preset, **settings}
     try:
-        return made(decoder, **({"preset": preset} if preset else {}), **settings)
+        return made(decoder, **settings)
     except TypeError as error:
         raise MethodError(f"The method {name} cannot take these settings: {error}.") from error
 

@@ -22,6 +22,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -38,7 +39,7 @@ from personalign.model.prompts import PAPI, Wording
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
-    from personalign.inventory.items import Item
+    from personalign.inventory.items import Inventory, Item
     from personalign.model.decoder import Decoder
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class TrainedMethod(PersonaMethod):
     a model of a few million parameters, found on simulated people."""
     packages: ClassVar[tuple[str, ...]] = ("peft", "trl", "accelerate", "datasets")
     """Packages of the extra 'train' that training imports."""
+    people_at_once: ClassVar[int] = 1
+    """People between two writes of a benchmark: an interrupted one loses no finished person."""
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class TrainedMethod(PersonaMethod):
         work: Path | str | None = None,
         **changes: Any,
     ) -> None:
-        """preset: a name of `presets`. changes: fields of the preset to set otherwise, e.g. steps=10.
+        """preset: a name of `presets`. changes: fields of the preset to set otherwise: steps=10.
 
         seed: of everything random. work: the folder of adapters; in the cache folder unless given.
         Raises MethodError for a preset or setting that does not exist, MissingPackageError without
@@ -113,6 +116,20 @@ class TrainedMethod(PersonaMethod):
     def settings(self) -> dict[str, Any]:
         return {"preset": self.preset, "seed": self.seed, **asdict(self.values)}
 
+    @classmethod
+    def settings_taken(cls) -> tuple[str, ...]:
+        """Every setting the method can be given by name."""
+        preset = next(iter(cls.presets.values()))
+        return ("preset", "seed", "work", "wording", *(field.name for field in fields(preset)))
+
+    def prepare(
+        self, inventory: Inventory | None = None, *, progress: Progress | None = None
+    ) -> None:
+        """Do now what does not depend on the person: import the packages, hash the model."""
+        for package in self.packages:
+            import_module(package)
+        _ = self.decoder.fingerprint
+
     @abstractmethod
     def train(
         self,
@@ -132,7 +149,7 @@ class TrainedMethod(PersonaMethod):
         """
 
     def learns_from(self, responses: Sequence[int]) -> bool:
-        """Whether these answers teach anything; where they do not, the persona is the plain model."""
+        """Whether these answers teach anything; if not, the persona is the plain model."""
         return any(responses)
 
     def personas(

@@ -7,7 +7,7 @@ with the answers that cannot be read counted. Both give `Answers`, in response c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from personalign.errors import MethodError, PersonaError
+from personalign.errors import MethodError
+from personalign.model.adapters import apply_adapter, by_adapter
 from personalign.model.full import full_scores
 from personalign.model.generate import generate
 from personalign.model.parse import Parser, parse_reply
@@ -106,7 +107,7 @@ def answer_items(
     ((1, 3, 5), (1, 3))
     """
     items = tuple(items)
-    _check(personas, batch_rows)
+    _check(batch_rows)
     places = {key: place for place, key in enumerate(dict.fromkeys(p.key for p in personas))}
     distinct = list({persona.key: persona for persona in personas}.values())
     labels = label_tokens(decoder, wording)
@@ -119,27 +120,25 @@ def answer_items(
         if progress is not None:
             progress(done, total)
 
-    groups: dict[tuple[str | None, str], list[int]] = {}
-    for place, persona in enumerate(distinct):
-        kind: str = persona.scope if persona.steers else "plain"
-        groups.setdefault((persona.system_prompt, kind), []).append(place)
-    for (system_prompt, kind), members in groups.items() if items else ():
-        chosen = [distinct[place] for place in members]
-        questions = question_tokens(decoder, system_prompt, items, wording)
-        sharing = can_share(decoder, questions)
-        shared = shared and sharing
-        found = (shared_scores if sharing else full_scores)(
-            decoder,
-            questions,
-            labels,
-            row_displacements(decoder, chosen),
-            rows=len(chosen),
-            generated_only=kind == "generated",
-            batch_rows=batch_rows,
-            progress=advance,
-        )
-        check_finite(found, chosen)
-        scores[members] = found
+    for adapter, adapted in by_adapter(distinct) if items else ():
+        with apply_adapter(decoder, adapter):
+            for system_prompt, kind, members in _alike(distinct, adapted):
+                chosen = [distinct[place] for place in members]
+                questions = question_tokens(decoder, system_prompt, items, wording)
+                sharing = can_share(decoder, questions)
+                shared = shared and sharing
+                found = (shared_scores if sharing else full_scores)(
+                    decoder,
+                    questions,
+                    labels,
+                    row_displacements(decoder, chosen),
+                    rows=len(chosen),
+                    generated_only=kind == "generated",
+                    batch_rows=batch_rows,
+                    progress=advance,
+                )
+                check_finite(found, chosen)
+                scores[members] = found
     return _answers(scores[[places[p.key] for p in personas]], items, wording, shared)
 
 
@@ -162,7 +161,7 @@ def answer_items_by_text(
     result. Arguments else as for `answer_items`.
     """
     items = tuple(items)
-    _check(personas, batch_rows)
+    _check(batch_rows)
     asked = [wording.ask(item) for item in items]
     written: dict[str, list[str]] = {}
     total = len({persona.key for persona in personas}) * len(items)
@@ -216,12 +215,19 @@ def _answers(
     )
 
 
-def _check(personas: Sequence[Persona], batch_rows: int) -> None:
+def _alike(
+    personas: Sequence[Persona], places: Sequence[int]
+) -> Iterator[tuple[str | None, str, list[int]]]:
+    """(system prompt, scope or "plain", places) of personas that can share a batch."""
+    groups: dict[tuple[str | None, str], list[int]] = {}
+    for place in places:
+        persona = personas[place]
+        kind: str = persona.scope if persona.steers else "plain"
+        groups.setdefault((persona.system_prompt, kind), []).append(place)
+    for (system_prompt, kind), members in groups.items():
+        yield system_prompt, kind, members
+
+
+def _check(batch_rows: int) -> None:
     if batch_rows < 1:
         raise MethodError(f"batch_rows is {batch_rows}; at least one answer is computed at once.")
-    for persona in personas:
-        if persona.adapter is not None:
-            raise PersonaError(
-                f"The persona needs the adapter {persona.adapter}, which this decoder does not "
-                "have; load a model with the adapter merged, and a persona without it."
-            )

@@ -9,11 +9,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
-def replace_folder(folder: Path, files: Mapping[str, bytes], *, ours: Collection[str]) -> None:
+def replace_folder(
+    folder: Path, files: Mapping[str, bytes | Path], *, ours: Collection[str]
+) -> None:
     """Make `folder` hold `files`; a reader sees the old folder or the new one, nothing between.
 
-    files: name -> content. ours: names that belong to us; in a folder that exists already they are
-    replaced or removed, and everything else in it is kept.
+    files: name, or path inside the folder -> content, or a file to copy. ours: names that belong to
+    us; in a folder that exists already they are replaced or removed, and everything else is kept.
     Raises OSError, and then the old folder is as it was.
     """
     folder = folder.absolute()
@@ -21,8 +23,13 @@ def replace_folder(folder: Path, files: Mapping[str, bytes], *, ours: Collection
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
     try:
         for name, content in files.items():
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             with open(fresh / name, "wb") as file:
-                file.write(content)
+                if isinstance(content, Path):
+                    with open(content, "rb") as source:
+                        shutil.copyfileobj(source, file)
+                else:
+                    file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         fresh.chmod(0o777 & ~_umask())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
 import torch
 
-from personalign.errors import MethodError, PersonaError
+from personalign.errors import MethodError
+from personalign.model.adapter_files import adapter_digest
+from personalign.model.adapters import apply_adapter, by_adapter, load_adapter
 from personalign.model.decoding import Sampling, next_tokens
 from personalign.model.persona import Persona
 from personalign.model.prompts import NEUTRAL_SYSTEM_PROMPT
@@ -55,29 +58,33 @@ def generate(
         raise MethodError(f"batch_rows is {batch_rows}; at least one chat is continued at once.")
     sampling = Sampling(max_new_tokens, temperature, top_p)
     people, chats = _paired(personas, messages)
-    prompts = [
-        decoder.render(persona_chat(persona, chat), reply=begun)
-        for persona, chat in zip(people, chats, strict=True)
-    ]
-    replies: list[list[int]] = [[] for _ in prompts]
+    replies: list[list[int]] = [[] for _ in chats]
     length = len(decoder.chat.encode(begun))
-    order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-    for start in range(0, len(order), batch_rows):
-        chosen = order[start : start + batch_rows]
-        steps = next_tokens(
-            decoder,
-            [prompts[row] for row in chosen],
-            [people[row] for row in chosen],
-            begun=[length] * len(chosen),
-            seeds=[seed + row for row in chosen],
-            sampling=sampling,
-        )
-        with torch.inference_mode():
-            for step in steps:
-                for place, token in step.items():
-                    replies[chosen[place]].append(token)
-        if progress is not None:
-            progress(start + len(chosen), len(order))
+    done = 0
+    for adapter, members in by_adapter(people):
+        with apply_adapter(decoder, adapter):
+            prompts = {
+                row: decoder.render(persona_chat(people[row], chats[row]), reply=begun)
+                for row in members
+            }
+            order = sorted(members, key=lambda row: len(prompts[row]))
+            for start in range(0, len(order), batch_rows):
+                chosen = order[start : start + batch_rows]
+                steps = next_tokens(
+                    decoder,
+                    [prompts[row] for row in chosen],
+                    [people[row] for row in chosen],
+                    begun=[length] * len(chosen),
+                    seeds=[seed + row for row in chosen],
+                    sampling=sampling,
+                )
+                with torch.inference_mode():
+                    for step in steps:
+                        for place, token in step.items():
+                            replies[chosen[place]].append(token)
+                done += len(chosen)
+                if progress is not None:
+                    progress(done, len(chats))
     return [decoder.text(reply) for reply in replies]
 
 
@@ -94,9 +101,14 @@ def stream(
 ) -> Iterator[str]:
     """The assistant's reply as it is written, in pieces that join to what `generate` returns.
 
-    A character of several tokens comes whole. Arguments as for `generate`.
+    A character of several tokens comes whole. Between two pieces the decoder is as it was, adapter
+    and all. Arguments as for `generate`.
     """
-    prompt = decoder.render(persona_chat(persona, messages), reply=begun)
+    adapter = None
+    if persona.adapter is not None and decoder.adapter != adapter_digest(persona.adapter):
+        adapter = load_adapter(decoder, persona.adapter)
+    with nullcontext() if adapter is None else adapter.on():
+        prompt = decoder.render(persona_chat(persona, messages), reply=begun)
     steps = next_tokens(
         decoder,
         [prompt],
@@ -108,7 +120,8 @@ def stream(
     tokens: list[int] = []
     said = 0  # characters already given
     while True:
-        with torch.inference_mode():  # entered anew each step: a generator may be left for long
+        # entered anew each step: a generator may be left for long
+        with nullcontext() if adapter is None else adapter.on(), torch.inference_mode():
             step = next(steps, None)
         if step is None:
             break
@@ -127,11 +140,6 @@ def persona_chat(persona: Persona, messages: str | Sequence[Message]) -> list[Me
 
     A chat that brings a system turn keeps it, after the persona's own prompt if there is one.
     """
-    if persona.adapter is not None:
-        raise PersonaError(
-            f"The persona needs the adapter {persona.adapter}, which this decoder does not have; "
-            "load a model with the adapter merged, and a persona without it."
-        )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     if not turns:
         raise MethodError("The chat has no messages; give at least one user turn.")

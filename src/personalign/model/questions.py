@@ -95,7 +95,7 @@ def _tokenise(
     decoder: Decoder, system_prompt: str | None, questions: tuple[str, ...], begun: str
 ) -> QuestionTokens:
     kept = _KEPT.setdefault(decoder, OrderedDict())
-    key = (system_prompt, questions, begun)
+    key = (system_prompt, questions, begun, decoder.virtual)
     if key not in kept:
         rows = _rows(decoder, system_prompt, questions, begun)
         kept[key] = _split(rows, len(decoder.chat.encode(begun)))
