@@ -11,6 +11,7 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- SteeringError         a shift that does not fit, or logits that are no longer finite
     |-- MethodError           an unknown method, or a setting it cannot take
     |-- EvaluationError       a score that cannot be computed as asked
+    |-- ApiError              an endpoint that is down, refuses, or makes no sense
     `-- MissingPackageError   an optional package that is not installed
 """
 
@@ -51,6 +52,10 @@ class MethodError(PersonalignError):
 
 class EvaluationError(PersonalignError):
     """A score cannot be computed from what was given."""
+
+
+class ApiError(PersonalignError):
+    """A black-box endpoint is down, refuses the request, or answers with something unreadable."""
 
 
 class MissingPackageError(PersonalignError):
