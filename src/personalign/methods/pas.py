@@ -2,13 +2,9 @@
 
 The paper's section 4, as we build it:
 
-1. X, every head's output at the end of an agreeing and of a disagreeing answer to each tuning
-   item, is captured once per model (`activations.py`).
-2. A person labels the rows of X: on their side or not; neutral and missing answers label nothing.
-   A logistic probe per head is trained on 60% of the items and judged on the rest (`probes.py`).
-3. The K heads whose probes judge best are pushed along theta = mean of the person's side minus
-   mean of the other, unit length; sigma is the standard deviation of the outputs along theta.
-4. alpha is searched on the person's own tuning answers (`search.py`):
+1. The K heads that best tell the person's yes from their no, each with a direction theta and the
+   spread sigma along it (`head_directions.py`).
+2. alpha is searched on the person's own tuning answers (`search.py`):
    head output += alpha * sigma * theta (Eq. 5).
 
 `protocol="paper"` repeats the released procedure instead, for comparison only: 24 heads by the mean
@@ -26,19 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from personalign.errors import MethodError
 from personalign.inventory.items import Inventory, ipip_neo_300
-from personalign.methods.activations import cache_folder, contrast_outputs
 from personalign.methods.base import PersonaMethod, Progress
-from personalign.methods.probes import ProbeFitter, Probes, row_labels
+from personalign.methods.head_directions import Direction, FoundHeads, HeadFinder, one_of
 from personalign.methods.search import AlphaCurve, search_alphas
-from personalign.methods.split import item_split, row_split
 from personalign.model.persona import Persona
 from personalign.model.prompts import PAPI, Wording, few_shot_prompt
-from personalign.model.shift import Shift
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -73,7 +65,7 @@ class Pas(PersonaMethod):
         *,
         wording: Wording = PAPI,
         heads: int | None = None,
-        direction: Literal["means", "probe"] = "means",
+        direction: Direction = "means",
         prompt: Literal["none", "few-shot"] | None = None,
         protocol: Literal["honest", "paper"] = "honest",
         seed: int = 0,
@@ -88,9 +80,8 @@ class Pas(PersonaMethod):
         """
         super().__init__(decoder, wording=wording)
         paper = protocol == "paper"
-        _one_of("direction", direction, ("means", "probe"))
-        _one_of("protocol", protocol, ("honest", "paper"))
-        _one_of("prompt", prompt, (None, "none", "few-shot"))
+        one_of("protocol", protocol, ("honest", "paper"))
+        one_of("prompt", prompt, (None, "none", "few-shot"))
         if paper and (heads, prompt, direction) not in (
             (None, None, "means"),
             (None, "few-shot", "means"),
@@ -99,21 +90,22 @@ class Pas(PersonaMethod):
                 "The paper's protocol fixes the number of heads, the direction and the prompt; "
                 "give protocol='paper' without heads, direction or prompt."
             )
-        total = decoder.heads.total
-        self.heads = min(PAPER_HEADS, total) if paper else (HEADS if heads is None else heads)
-        if heads is None:
-            self.heads = min(self.heads, total)
-        if not 1 <= self.heads <= total:
-            raise MethodError(
-                f"PAS was asked for {self.heads} heads, but {decoder.name} has {total} "
-                f"({decoder.heads.layers} layers of {decoder.heads.heads}); choose 1 to {total}."
-            )
+        usual = min(PAPER_HEADS if paper else HEADS, decoder.heads.total)
+        self.heads = usual if heads is None else heads
+        self.finder = HeadFinder(
+            decoder,
+            wording,
+            heads=self.heads,
+            direction=direction,
+            released=paper,
+            seed=seed,
+            cache=cache,
+        )
+        """Finds the heads; what it captured of the model is kept."""
         self.direction = direction
         self.prompt = "few-shot" if paper else (prompt or "none")
         self.protocol = protocol
         self.seed = seed
-        self.cache = Path(cache) if cache is not None else cache_folder()
-        self._ready: dict[tuple[str, ...], tuple[ProbeFitter, torch.Tensor]] = {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -153,24 +145,17 @@ class Pas(PersonaMethod):
         300-item form's when left out. progress: called with (chats, all chats)
         while the model reads; nothing is read if a former run has kept the outputs.
         """
-        self._prepared((inventory or ipip_neo_300()).tuning, progress)
+        self.finder.prepare((inventory or ipip_neo_300()).tuning, progress)
 
     def _personas(self, people: Respondents, progress: Progress) -> list[Persona]:
         inventory = people.inventory
         items = inventory.tuning
         responses = people.responses[:, inventory.columns(items)]
-        fitter, outputs = self._prepared(items)
-        labels = row_labels(responses)
-        probes = fitter.fit(labels, self._train_rows(labels), weights=self.direction == "probe")
-        chosen = self._ranking(probes)
-        shifts = [
-            self._shift(outputs, labels[person], probes, person, chosen[person]) if judged else None
-            for person, judged in enumerate(_judged(probes))
-        ]
+        found = self.finder.find(responses, items)
         starts = [
             Persona(
                 system_prompt=self._prompt(items, responses[person].tolist()),
-                shift=shifts[person],
+                shift=found.shifts[person],
                 alpha=0.0,
             )
             for person in range(len(people))
@@ -181,68 +166,10 @@ class Pas(PersonaMethod):
                 system_prompt=start.system_prompt,
                 shift=start.shift,
                 alpha=curve.best if start.shift is not None else 0.0,
-                provenance=self._told(inventory, probes, person, start.shift, curve),
+                provenance=self._told(inventory, found, person, curve),
             )
             for person, (start, curve) in enumerate(zip(starts, curves, strict=True))
         ]
-
-    def _prepared(
-        self, items: Sequence[Item], progress: Progress | None = None
-    ) -> tuple[ProbeFitter, torch.Tensor]:
-        """What does not depend on the person, computed once for these items."""
-        asked = tuple(item.statement for item in items)
-        if asked not in self._ready:
-            outputs = contrast_outputs(
-                self.decoder,
-                items,
-                self.wording,
-                label_only=self.protocol == "paper",
-                cache=self.cache,
-                progress=progress,
-            )
-            fitted = None
-            if self.protocol == "honest":
-                fitted = np.repeat(item_split(len(items), seed=self.seed), 2)
-            fitter = ProbeFitter(outputs, fitted, device=self.decoder.device)
-            self._ready[asked] = (fitter, outputs)
-        return self._ready[asked]
-
-    def _train_rows(self, labels: NDArray[np.int8]) -> NDArray[np.bool_]:
-        """(rows,) or (people, rows) which rows train the probes."""
-        if self.protocol == "paper":
-            return row_split(labels != 0, seed=self.seed)
-        return np.repeat(item_split(labels.shape[1] // 2, seed=self.seed), 2)
-
-    def _ranking(self, probes: Probes) -> NDArray[np.int64]:
-        """(people, K) flat numbers of the chosen heads, best first; of equals the earlier head."""
-        accuracy = probes.validation_accuracy
-        if self.protocol == "paper":
-            accuracy = (accuracy + probes.train_accuracy) / 2
-        flat = np.nan_to_num(accuracy.reshape(len(accuracy), -1), nan=0.0).round(9)
-        return np.argsort(-flat, axis=1, kind="stable")[:, : self.heads]
-
-    def _shift(
-        self,
-        outputs: torch.Tensor,
-        labels: NDArray[np.int8],
-        probes: Probes,
-        person: int,
-        chosen: NDArray[np.int64],
-    ) -> Shift:
-        layers, heads = np.divmod(chosen, self.decoder.heads.heads)
-        kept = outputs.numpy()[:, layers, heads][labels != 0].astype(np.float64)
-        side = labels[labels != 0]
-        if self.direction == "means":
-            directions = kept[side > 0].mean(axis=0) - kept[side < 0].mean(axis=0)
-        else:
-            assert probes.weights is not None, "the probes were fitted with their weights"
-            directions = probes.weights[person, layers, heads].astype(np.float64)
-        lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-        still = lengths[:, 0] == 0  # a head that says the same to everything is not pushed
-        directions = np.where(still[:, None], np.eye(1, directions.shape[1]), directions)
-        directions /= np.where(still[:, None], 1.0, lengths)
-        sigmas = np.where(still, 0.0, np.einsum("rkd,kd->rk", kept, directions).std(axis=0))
-        return Shift(layers, heads, directions, sigmas)
 
     def _prompt(self, items: Sequence[Item], responses: Sequence[int]) -> str | None:
         return few_shot_prompt(items, responses) if self.prompt == "few-shot" else None
@@ -278,40 +205,12 @@ class Pas(PersonaMethod):
         )
 
     def _told(
-        self,
-        inventory: Inventory,
-        probes: Probes,
-        person: int,
-        shift: Shift | None,
-        curve: AlphaCurve,
+        self, inventory: Inventory, found: FoundHeads, person: int, curve: AlphaCurve
     ) -> dict[str, Any]:
         """The provenance of one persona: everything that was found, nothing that was answered."""
-        accuracy = probes.validation_accuracy[person]
         return {
             **self.provenance(inventory),
             "protocol": self.protocol,
-            "heads": [] if shift is None else [list(pair) for pair in shift.pairs],
-            "head_accuracy": [
-                [None if np.isnan(value) else round(float(value), 6) for value in layer]
-                for layer in accuracy
-            ],
-            "alpha_curve": {
-                "alphas": list(curve.alphas),
-                "errors": [round(e, 6) if np.isfinite(e) else None for e in curve.errors],
-                "items": "held-out" if self.protocol == "paper" else "tuning",
-            },
+            **found.told(person),
+            "alpha_curve": curve.told("held-out" if self.protocol == "paper" else "tuning"),
         }
-
-
-def _judged(probes: Probes) -> NDArray[np.bool_]:
-    """(people,) whether a person agreed or disagreed with items on both sides of the split."""
-    both = np.isfinite(probes.train_accuracy) & np.isfinite(probes.validation_accuracy)
-    return np.asarray(both.reshape(len(both), -1).all(axis=1))
-
-
-def _one_of(setting: str, value: object, accepted: Sequence[object]) -> None:
-    if value not in accepted:
-        raise MethodError(
-            f"The {setting} {value!r} does not exist; choose one of "
-            f"{', '.join(str(one) for one in accepted)}."
-        )

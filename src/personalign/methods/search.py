@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,14 @@ class AlphaCurve:
     def error(self, alpha: float) -> float:
         """The error at an alpha that was tried."""
         return self.errors[self.alphas.index(alpha)]
+
+    def told(self, items: str) -> dict[str, Any]:
+        """The curve as a persona's provenance keeps it. items: "tuning", or "held-out"."""
+        return {
+            "alphas": list(self.alphas),
+            "errors": [round(e, 6) if np.isfinite(e) else None for e in self.errors],
+            "items": items,
+        }
 
 
 def search_alphas(
