@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from personalign.errors import MethodError
-from personalign.methods.base import PersonaMethod
+from personalign.methods.base import Method, PersonaMethod
+from personalign.methods.dpo import Dpo
 from personalign.methods.few_shot import FewShot
 from personalign.methods.none import NoPersona
 from personalign.methods.pas import Pas
+from personalign.methods.sft import Lora, PromptTuning, QLora, SftFull
 
 if TYPE_CHECKING:
-    from personalign.model.decoder import Decoder
+    from personalign.model.any_model import Model
 
-METHODS: dict[str, type[PersonaMethod]] = {
-    method.name: method for method in (NoPersona, FewShot, Pas)
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (
+        NoPersona,
+        FewShot,
+        Pas,
+        Dpo,
+        SftFull,
+        Lora,
+        QLora,
+        PromptTuning,
+    )
 }
-"""Every method that makes personas; `description` says what each does."""
+"""Every method that asks a model; `description` says what each does."""
 
 
-def get_method(name: str, *, decoder: Decoder, **settings: Any) -> PersonaMethod:
+def get_method(name: str, *, decoder: Model, **settings: Any) -> Method:
     """The method called `name`, for a model.
 
     name: of a method, or METHOD@PRESET for one that trains, as in 'dpo@small'.
@@ -31,12 +44,27 @@ def get_method(name: str, *, decoder: Decoder, **settings: Any) -> PersonaMethod
     if preset:
         settings = {"preset": preset, **settings}
     try:
-        return made(decoder, **settings)
+        return cast("Callable[..., Method]", made)(decoder, **settings)
     except TypeError as error:
         raise MethodError(f"The method {name} cannot take these settings: {error}.") from error
 
 
-def method_class(name: str) -> type[PersonaMethod]:
+def get_persona_method(name: str, *, decoder: Model, **settings: Any) -> PersonaMethod:
+    """As `get_method`, for what needs a persona to keep or to talk to.
+
+    Raises MethodError, naming those that do, also for a method that makes none.
+    """
+    made = get_method(name, decoder=decoder, **settings)
+    if not isinstance(made, PersonaMethod):
+        able = ", ".join(key for key, known in METHODS.items() if issubclass(known, PersonaMethod))
+        raise MethodError(
+            f"{name} makes no persona: it writes another prompt for every question it is asked. "
+            f"Evaluate it with `personalign evaluate`; methods that make personas are {able}."
+        )
+    return made
+
+
+def method_class(name: str) -> type[Method]:
     """The class behind a name, with or without a preset.
 
     Raises MethodError for a method that does not exist, or a preset where there are none.
