@@ -1,8 +1,9 @@
-"""What every head puts out at the end of an agreeing and a disagreeing answer: the X of PAS.
+"""What a model holds at the end of an agreeing and of a disagreeing answer to each item.
 
 Two chats an item, the question answered "Very Accurate" and "Very Inaccurate", read at the last
-token of the answer. X does not depend on the person, so it is captured once per model and wording
-and kept on disk under both; a kept file that cannot be read is captured anew.
+token of the answer: every head's output, the X of PAS, or the residual stream. Neither depends on
+the person, so both are captured once per model and wording and kept on disk under both; a kept file
+that cannot be read is captured anew.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save
 
 from personalign.dataset.files import CACHE_VARIABLE as CACHE_VARIABLE
 from personalign.dataset.files import cache_folder as cache_folder
-from personalign.model.capture import head_outputs
+from personalign.model.capture import head_outputs, stream_outputs
 from personalign.model.files import replace_folder
 from personalign.model.prompts import Wording, chat_messages
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
 
 log = logging.getLogger(__name__)
-
-_FILE = "heads.safetensors"
 
 
 def contrast_outputs(
@@ -51,25 +50,72 @@ def contrast_outputs(
     Returns (2 * items, layers, heads, head_dim) float32: row 2i is item i answered "Very
     Accurate", row 2i + 1 the same item answered "Very Inaccurate".
     """
-    reply = wording.label_of if label_only else wording.reply_to
-    sequences = [
-        decoder.render(chat_messages(None, wording.ask(item)), reply=reply(response))
+    heads = decoder.heads
+    sequences = _chats(decoder, items, wording, wording.label_of if label_only else None)
+    shape = (heads.layers, heads.heads, heads.head_dim)
+
+    def read() -> torch.Tensor:
+        return head_outputs(decoder, sequences, progress=progress)
+
+    return _kept("heads", decoder, sequences, shape, cache, read)
+
+
+def contrast_streams(
+    decoder: Decoder,
+    items: Sequence[Item],
+    wording: Wording,
+    *,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> torch.Tensor:
+    """The residual stream at every layer's input, at the end of both answers to every item.
+
+    Returns (2 * items, layers, hidden) float32; rows and arguments as in `contrast_outputs`.
+    """
+    sequences = _chats(decoder, items, wording, None)
+    shape = (decoder.heads.layers, decoder.heads.hidden)
+
+    def read() -> torch.Tensor:
+        return stream_outputs(decoder, sequences, progress=progress)
+
+    return _kept("stream", decoder, sequences, shape, cache, read)
+
+
+def _chats(
+    decoder: Decoder,
+    items: Sequence[Item],
+    wording: Wording,
+    reply: Callable[[int], str] | None,
+) -> list[list[int]]:
+    """Token ids of both chats of every item. reply: response -> answer; None is the whole reply."""
+    said = reply or wording.reply_to
+    return [
+        decoder.render(chat_messages(None, wording.ask(item)), reply=said(response))
         for item in items
         for response in (5, 1)
     ]
+
+
+def _kept(
+    what: str,
+    decoder: Decoder,
+    sequences: Sequence[Sequence[int]],
+    shape: tuple[int, ...],
+    cache: Path | None,
+    read: Callable[[], torch.Tensor],
+) -> torch.Tensor:
+    """What `read` gives, (sequences, *shape), from the cache where it is kept there."""
     if cache is None:
-        return head_outputs(decoder, sequences, progress=progress)
-    folder = cache / "heads" / _key(decoder, sequences)
-    heads = decoder.heads
-    expected = (len(sequences), heads.layers, heads.heads, heads.head_dim)
-    kept = _read(folder / _FILE, expected)
+        return read()
+    folder, name = cache / what / _key(decoder, sequences), f"{what}.safetensors"
+    kept = _read(folder / name, (len(sequences), *shape))
     if kept is not None:
         return kept
-    outputs = head_outputs(decoder, sequences, progress=progress)
+    outputs = read()
     try:
-        replace_folder(folder, {_FILE: save({"outputs": outputs})}, ours=(_FILE,))
+        replace_folder(folder, {name: save({"outputs": outputs})}, ours=(name,))
     except OSError as error:
-        log.warning("What the heads say is not kept for the next time: %s.", error)
+        log.warning("What was read of the model is not kept for the next time: %s.", error)
     return outputs
 
 

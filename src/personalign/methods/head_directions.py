@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from personalign.errors import MethodError
+from personalign.inventory.items import ipip_neo_300
 from personalign.methods.activations import cache_folder, contrast_outputs
 from personalign.methods.base import Progress
 from personalign.methods.probes import ProbeFitter, Probes, row_labels
@@ -28,7 +29,7 @@ from personalign.methods.split import item_split, row_split
 from personalign.model.shift import Shift
 
 if TYPE_CHECKING:
-    from personalign.inventory.items import Item
+    from personalign.inventory.items import Inventory, Item
     from personalign.model.decoder import Decoder
     from personalign.model.prompts import Wording
 
@@ -128,6 +129,12 @@ class HeadFinder:
             fitter = ProbeFitter(outputs, fitted, device=self.decoder.device)
             self._ready[asked] = (fitter, outputs)
         return self._ready[asked]
+
+    def prepare_form(
+        self, inventory: Inventory | None = None, progress: Progress | None = None
+    ) -> None:
+        """`prepare` for the tuning items of a questionnaire; the 300-item form's when left out."""
+        self.prepare((inventory or ipip_neo_300()).tuning, progress)
 
     def _train_rows(self, labels: NDArray[np.int8]) -> NDArray[np.bool_]:
         """(rows,) or (people, rows) which rows train the probes."""

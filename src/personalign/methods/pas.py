@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalign.errors import MethodError
-from personalign.inventory.items import Inventory, ipip_neo_300
+from personalign.inventory.items import Inventory
 from personalign.methods.base import PersonaMethod, Progress
 from personalign.methods.head_directions import Direction, FoundHeads, HeadFinder, one_of
 from personalign.methods.search import AlphaCurve, search_alphas
@@ -145,7 +145,7 @@ class Pas(PersonaMethod):
         300-item form's when left out. progress: called with (chats, all chats)
         while the model reads; nothing is read if a former run has kept the outputs.
         """
-        self.finder.prepare((inventory or ipip_neo_300()).tuning, progress)
+        self.finder.prepare_form(inventory, progress)
 
     def _personas(self, people: Respondents, progress: Progress) -> list[Persona]:
         inventory = people.inventory

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from personalign.errors import MethodError
 from personalign.methods.base import Method, PersonaMethod
+from personalign.methods.caa import Caa
 from personalign.methods.dpo import Dpo
 from personalign.methods.few_shot import FewShot
+from personalign.methods.iti import Iti
 from personalign.methods.none import NoPersona
 from personalign.methods.pas import Pas
 from personalign.methods.sft import Lora, PromptTuning, QLora, SftFull
@@ -22,6 +24,8 @@ METHODS: dict[str, type[Method]] = {
         NoPersona,
         FewShot,
         Pas,
+        Iti,
+        Caa,
         Dpo,
         SftFull,
         Lora,
