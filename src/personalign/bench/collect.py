@@ -100,7 +100,7 @@ def _ask(
     method: Method, people: Respondents, items: Sequence[Item], progress: Progress | None
 ) -> RawBlock:
     from personalign.methods.base import PersonaMethod
-    from personalign.model.answer import answer_items
+    from personalign.model.any_model import answers_of
 
     began = time.perf_counter()
     if not isinstance(method, PersonaMethod):
@@ -108,7 +108,7 @@ def _ask(
         return RawBlock({"responses": responses}, (0.0, time.perf_counter() - began))
     personas = method.personas(people, progress=progress)
     made = time.perf_counter()
-    answers = answer_items(method.decoder, personas, items, wording=method.wording)
+    answers = answers_of(method.decoder, personas, items, wording=method.wording)
     answered = time.perf_counter()
     return RawBlock(
         {

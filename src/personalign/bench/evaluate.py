@@ -25,13 +25,14 @@ from personalign.errors import EvaluationError
 from personalign.evaluation.aligned import AlignedScore, aligned_score
 from personalign.evaluation.statistics import PairedDifference, paired_difference
 from personalign.evaluation.swap import SwapControl, swap_control
+from personalign.methods.base import PersonaMethod
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
     from personalign.inventory.items import Item
     from personalign.methods.base import Method
     from personalign.model.answer import Decision
-    from personalign.model.decoder import Decoder
+    from personalign.model.any_model import Model
     from personalign.model.prompts import Wording
 
 PROTOCOLS = ("honest", "paper")
@@ -105,6 +106,8 @@ class Evaluation:
     """Seed of the methods, the bootstrap and the swap."""
     version: str = __version__
     """Personalign's version."""
+    usage: dict[str, Any] | None = None
+    """What an API was asked for: requests, tokens, cost; None for a model that is here."""
 
     def row(self, name: str) -> Row:
         """The row with this name; EvaluationError names those there are."""
@@ -121,7 +124,7 @@ class Evaluation:
 
 
 def evaluate_methods(
-    decoder: Decoder,
+    decoder: Model,
     people: Respondents,
     methods: Sequence[str | Method],
     *,
@@ -140,7 +143,7 @@ def evaluate_methods(
     """Run methods over people and score them on the held-out items.
 
     Args:
-        decoder: the model that answers.
+        decoder: the model that answers; a model behind an API, for methods that work by prompts.
         people: people with answers to all items of their questionnaire, as far as they gave them.
         methods: names from the registry, or methods ready made.
         population: people the reference predictors are fitted on, who answered the same
@@ -243,12 +246,22 @@ def evaluate_methods(
         decision=decision,
         protocol=protocol,
         seed=seed,
+        usage=_usage(decoder),
     )
+
+
+def _usage(model: Model) -> dict[str, Any] | None:
+    from personalign.model.api import ApiModel
+
+    if not isinstance(model, ApiModel):
+        return None
+    cost = None if model.prices is None else model.usage.cost(model.prices)
+    return {**asdict(model.usage), "cost": cost, "prices": model.prices, "served": model.served}
 
 
 def _made(
     method: str | Method,
-    decoder: Decoder,
+    decoder: Model,
     wording: Wording,
     protocol: str,
     decision: str,
@@ -279,6 +292,8 @@ def _row(
     reference: bool,
 ) -> Row:
     swaps = any(record["heads"] or record["prompted"] for record in got.records)
+    if not reference and not isinstance(method, PersonaMethod):  # a prompt for every question
+        swaps = True
     return Row(
         name=method.name,
         description=method.description,

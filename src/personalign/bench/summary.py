@@ -30,6 +30,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "seed": evaluation.seed,
         "wording": evaluation.wording,
         "decision": evaluation.decision,
+        "api_usage": evaluation.usage,
         "people": {
             "count": len(evaluation.people),
             "source": evaluation.people.source,

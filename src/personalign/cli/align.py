@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from personalign.cli.options import Device, Dtype, ModelName, Quantise
+from personalign.cli.options import BaseUrl, Device, Dtype, KeyVariable, ModelName, Quantise
 
 if TYPE_CHECKING:
     from personalign.model.persona import Persona
@@ -49,6 +49,8 @@ def align(
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,
+    base_url: BaseUrl = None,
+    key_variable: KeyVariable = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a persona that is already in the folder.")
     ] = False,
@@ -67,19 +69,25 @@ def align(
 
     Nothing is written until all is done, so an interrupted run leaves nothing behind.
     """
-    from personalign.cli.console import console, errors, progress, write_json
+    from personalign.cli.console import console, progress, write_json
+    from personalign.cli.models import open_model, tell_usage
     from personalign.dataset.answers import read_answers
     from personalign.methods.pas import Pas
-    from personalign.methods.registry import get_method
-    from personalign.model.decoder import Decoder
+    from personalign.methods.registry import get_persona_method
 
     _check_free(out, force)
     person = read_answers(answers)
     given = {"heads": heads, "prompt": prompt, "direction": direction, "seed": seed}
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    with errors.status(f"Loading {model}"):
-        decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]
-        maker = get_method(method, decoder=decoder, **settings)
+    decoder = open_model(
+        model,
+        dtype=dtype,
+        device=device,
+        quantise=quantise,
+        base_url=base_url,
+        key_variable=key_variable,
+    )
+    maker = get_persona_method(method, decoder=decoder, **settings)
     if isinstance(maker, Pas):
         with progress("Reading what each head says to yes and to no") as advance:
             maker.prepare(progress=advance)
@@ -87,6 +95,7 @@ def align(
         seen = person.only(person.inventory.tuning)
         persona = maker.personas(seen, progress=advance)[0]
     persona.save(out)
+    tell_usage(decoder)
     found = summary(persona)
     for line in lines(found):
         console.print(line, highlight=False, soft_wrap=True)
@@ -122,7 +131,9 @@ def summary(persona: Persona) -> dict[str, Any]:
 def lines(found: dict[str, Any]) -> list[str]:
     """The summary in words."""
     if found["alpha_curve"] is None:
-        prompt = "their answers as the system prompt" if found["prompted"] else "no system prompt"
+        of_answers = str(found["method"]).startswith("few-shot")
+        written = "their answers" if of_answers else "a description of them"
+        prompt = f"{written} as the system prompt" if found["prompted"] else "no system prompt"
         return [f"{found['method']}: {prompt}, no head is pushed."]
     if not found["heads"]:
         return [

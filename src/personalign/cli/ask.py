@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from personalign.cli.console import console
-from personalign.cli.options import Device, MaxTokens, MovedModel, PersonaFolder
+from personalign.cli.options import (
+    BaseUrl,
+    Device,
+    KeyVariable,
+    MaxTokens,
+    MovedModel,
+    PersonaFolder,
+)
 
 if TYPE_CHECKING:
-    from personalign.model.decoder import Decoder
+    from personalign.model.any_model import Model
     from personalign.model.persona import Persona
 
 
@@ -20,6 +27,8 @@ def ask(
     question: Annotated[str, typer.Argument(help="What to ask.")],
     model: MovedModel = None,
     device: Device = None,
+    base_url: BaseUrl = None,
+    key_variable: KeyVariable = None,
     alpha: Annotated[
         float | None,
         typer.Option(
@@ -44,12 +53,19 @@ def ask(
 
     personalign ask me "What would you do with a free weekend?" --compare
     """
-    from personalign.model.generate import generate
+    from personalign.model.any_model import texts_of
     from personalign.model.persona import PLAIN
 
-    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha, device=device)
+    decoder, persona = load_persona(
+        persona_dir,
+        model=model,
+        alpha=alpha,
+        device=device,
+        base_url=base_url,
+        key_variable=key_variable,
+    )
     people = [persona, PLAIN] if compare else [persona]
-    replies = generate(
+    replies = texts_of(
         decoder,
         people,
         [question] * len(people),
@@ -67,16 +83,23 @@ def ask(
 
 
 def load_persona(
-    folder: Path, *, model: str | None, alpha: float | None, device: str | None = None
-) -> tuple[Decoder, Persona]:
+    folder: Path,
+    *,
+    model: str | None,
+    alpha: float | None,
+    device: str | None = None,
+    base_url: str | None = None,
+    key_variable: str | None = None,
+) -> tuple[Model, Persona]:
     """The persona at the strength asked for, and the model it was made with.
 
-    The persona's provenance names the model, its dtype and quantisation; `model` says where it is
-    now if it has moved. Raises
-    PersonaError when the two do not belong together, or alpha is given and there is no shift.
+    The persona's provenance names the model, its dtype and quantisation, or its API's address;
+    `model` and `base_url` say where it is now if it has moved.
+    Raises PersonaError when the two do not belong together, or alpha is given and there is no
+    shift.
     """
+    from personalign.cli.models import open_model
     from personalign.errors import PersonaError
-    from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
 
     persona = Persona.load(folder)
@@ -86,11 +109,13 @@ def load_persona(
             "do nothing; leave --alpha out."
         )
     made_with = persona.provenance
-    decoder = Decoder.load(
+    decoder = open_model(
         model or str(made_with.get("model", "pocket")),
         dtype=made_with.get("dtype"),
-        quantize=made_with.get("quantize"),
+        quantise=made_with.get("quantize"),
         device=device,
+        base_url=base_url or made_with.get("base_url"),
+        key_variable=key_variable,
     )
     persona = Persona.load(folder, decoder)
     return decoder, persona if alpha is None else persona.with_alpha(alpha)

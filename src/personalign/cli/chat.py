@@ -10,10 +10,17 @@ import typer
 
 from personalign.cli.ask import load_persona
 from personalign.cli.console import console, errors
-from personalign.cli.options import Device, MaxTokens, MovedModel, PersonaFolder
+from personalign.cli.options import (
+    BaseUrl,
+    Device,
+    KeyVariable,
+    MaxTokens,
+    MovedModel,
+    PersonaFolder,
+)
 
 if TYPE_CHECKING:
-    from personalign.model.decoder import Decoder
+    from personalign.model.any_model import Model
     from personalign.model.persona import Persona
 
 COMMANDS = """/alpha X  push the heads X steps from here on (/alpha alone shows the strength)
@@ -25,6 +32,8 @@ def chat(
     persona_dir: PersonaFolder,
     model: MovedModel = None,
     device: Device = None,
+    base_url: BaseUrl = None,
+    key_variable: KeyVariable = None,
     alpha: Annotated[
         float | None,
         typer.Option(help="How strongly the heads are pushed. Default: the persona's own."),
@@ -41,7 +50,14 @@ def chat(
 
       echo "What makes you happy?" | personalign chat me
     """
-    decoder, persona = load_persona(persona_dir, model=model, alpha=alpha, device=device)
+    decoder, persona = load_persona(
+        persona_dir,
+        model=model,
+        alpha=alpha,
+        device=device,
+        base_url=base_url,
+        key_variable=key_variable,
+    )
     talk = Conversation(decoder, persona, max_tokens=max_tokens, temperature=temperature, seed=seed)
     if sys.stdin.isatty():
         errors.print(f"{decoder.name}, as the persona in {persona_dir}.", highlight=False)
@@ -61,7 +77,7 @@ class Conversation:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: Model,
         persona: Persona,
         *,
         max_tokens: int,
@@ -79,13 +95,13 @@ class Conversation:
 
     def turn(self, text: str) -> None:
         """Print the reply to what the user says, as it comes; Ctrl-C ends the reply only."""
-        from personalign.model.generate import stream
+        from personalign.model.any_model import pieces_of
 
         self.turns.append({"role": "user", "content": text})
         self._forget_what_does_not_fit()
         pieces: list[str] = []
         try:
-            for piece in stream(
+            for piece in pieces_of(
                 self.decoder,
                 self.persona,
                 self.turns,
@@ -133,9 +149,12 @@ class Conversation:
 
     def _forget_what_does_not_fit(self) -> None:
         """Drop the oldest turns until the chat and a reply fit the model's context."""
+        from personalign.model.decoder import Decoder
         from personalign.model.generate import persona_chat
         from personalign.model.questions import context_length
 
+        if not isinstance(self.decoder, Decoder):  # an API says itself when it is too much
+            return
         context = context_length(self.decoder)
         if context is None:
             return

@@ -101,7 +101,7 @@ def ask(decoder: Decoder, evaluation: Evaluation) -> list[TextSample]:
     """
     from personalign.bench.report import TextSample, describe_person
     from personalign.inventory.scoring import trait_means
-    from personalign.methods.registry import get_method
+    from personalign.methods.registry import get_persona_method
     from personalign.model.generate import generate
     from personalign.model.persona import PLAIN
 
@@ -111,7 +111,7 @@ def ask(decoder: Decoder, evaluation: Evaluation) -> list[TextSample]:
     chosen = standing_out(means, SAMPLES)
     personas = [PLAIN]
     for name in names:
-        personas += get_method(name, decoder=decoder).personas(someone.select(chosen))
+        personas += get_persona_method(name, decoder=decoder).personas(someone.select(chosen))
     texts = [
         text.strip()
         for text in generate(decoder, personas, QUESTION, max_new_tokens=MAX_NEW_TOKENS)

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from personalign.cli.console import console, errors, write_json
-from personalign.cli.options import Device, Dtype, ModelName, Quantise
+from personalign.cli.models import open_model, tell_usage
+from personalign.cli.options import (
+    BaseUrl,
+    Concurrency,
+    Device,
+    Dtype,
+    KeyVariable,
+    ModelName,
+    Prices,
+    Quantise,
+    Timeout,
+)
 from personalign.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -36,6 +47,11 @@ def evaluate(
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,
+    base_url: BaseUrl = None,
+    key_variable: KeyVariable = None,
+    concurrency: Concurrency = None,
+    timeout: Timeout = None,
+    prices: Prices = None,
     coordinate: Annotated[
         Literal["auto", "response", "keyed"],
         typer.Option(
@@ -104,7 +120,6 @@ def evaluate(
     from personalign.bench.evaluate import evaluate_methods
     from personalign.dataset.papi import read_people
     from personalign.dataset.split import refuse_tuning_people
-    from personalign.model.decoder import Decoder
     from personalign.model.prompts import get_wording
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
@@ -118,8 +133,17 @@ def evaluate(
     chosen = everybody if limit is None else everybody.select(slice(0, limit))
     if not on_tuning_people:
         refuse_tuning_people(chosen)
-    with errors.status(f"Loading {model}"):
-        decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]
+    decoder = open_model(
+        model,
+        dtype=dtype,
+        device=device,
+        quantise=quantise,
+        base_url=base_url,
+        key_variable=key_variable,
+        concurrency=concurrency,
+        timeout=timeout,
+        prices=prices,
+    )
     try:
         with row_progress() as progress:
             evaluation = evaluate_methods(
@@ -144,6 +168,7 @@ def evaluate(
         )
         raise typer.Exit(130) from None
     show(evaluation)
+    tell_usage(decoder)
     errors.print(f"Raw answers are in {out}.", style="dim", markup=False, soft_wrap=True)
     save(evaluation, json, report)
 

@@ -8,7 +8,36 @@ from typing import Annotated
 import typer
 
 ModelName = Annotated[
-    str, typer.Option(help="'pocket', a model's folder, or a name on the Hugging Face hub.")
+    str,
+    typer.Option(
+        help="'pocket', a model's folder, a name on the Hugging Face hub, or api:NAME for a model "
+        "behind an OpenAI-compatible API."
+    ),
+]
+BaseUrl = Annotated[
+    str | None, typer.Option(help="api: models: the endpoint's address. Default: OpenAI's.")
+]
+KeyVariable = Annotated[
+    str | None,
+    typer.Option(
+        help="api: models: the environment variable that holds the key. Default: OPENAI_API_KEY."
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(min=1, help="api: models: requests under way at once. Default: 8."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="api: models: seconds a request may take. Default: 60."),
+]
+Prices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="READ,WRITTEN",
+        help="api: models: what a million tokens read and a million written cost, to be told what "
+        "was spent.",
+    ),
 ]
 MovedModel = Annotated[
     str | None,

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from personalign.errors import MethodError
 from personalign.model.prompts import PAPI, Wording
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
     from personalign.inventory.items import Inventory, Item
+    from personalign.model.any_model import Model
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
 
@@ -33,6 +35,8 @@ class Method(ABC):
     """What the method is called in tables and on the command line."""
     description: str
     """One line on what it does."""
+    black_box: ClassVar[bool] = False
+    """Whether it works by prompts alone, and so on a model behind an API too."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -50,8 +54,8 @@ class Method(ABC):
 class PersonaMethod(Method):
     """A method that turns each person into a persona of one model."""
 
-    def __init__(self, decoder: Decoder, *, wording: Wording = PAPI) -> None:
-        self.decoder = decoder
+    def __init__(self, decoder: Model, *, wording: Wording = PAPI) -> None:
+        self.decoder = model_for(self, decoder)
         """The model the personas are made for and answer with."""
         self.wording = wording
         """How items are put to the model."""
@@ -64,10 +68,10 @@ class PersonaMethod(Method):
 
     def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
         """(people, items) the most probable options, asked of the model as each persona."""
-        from personalign.model.answer import answer_items
+        from personalign.model.any_model import answers_of
 
         personas = self.personas(respondents)
-        return answer_items(self.decoder, personas, items, wording=self.wording).responses()
+        return answers_of(self.decoder, personas, items, wording=self.wording).responses()
 
     def provenance(self, inventory: Inventory | None = None) -> dict[str, Any]:
         """What every persona of this method records of where it comes from.
@@ -84,3 +88,21 @@ class PersonaMethod(Method):
             "inventory": (inventory or ipip_neo_300()).name,
             "version": __version__,
         }
+
+
+def model_for(method: Method, model: Model) -> Decoder:
+    """The model, once it is sure that the method can work with it.
+
+    A model behind an API is no `Decoder`; a method that works by prompts alone never looks inside
+    it, and is told it is one. Raises MethodError for a method that does look.
+    """
+    if not method.black_box and not hasattr(model, "heads"):
+        from personalign.methods.registry import METHODS
+
+        able = ", ".join(name for name, known in METHODS.items() if known.black_box)
+        raise MethodError(
+            f"{method.name} works inside the model, and {model.name} is behind an API, where "
+            f"nothing can be seen or changed. Methods that work there are {able}; for "
+            f"{method.name}, load the model's weights."
+        )
+    return cast("Decoder", model)

@@ -16,6 +16,7 @@ class NoPersona(PersonaMethod):
 
     name = "none"
     description = "The plain model, the same for everybody."
+    black_box = True
 
     def personas(
         self, respondents: Respondents, *, progress: Progress | None = None

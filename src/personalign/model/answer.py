@@ -183,18 +183,27 @@ def answer_items_by_text(
             batch_rows=batch_rows,
             progress=advance,
         )
-    texts = tuple(tuple(written[persona.key]) for persona in personas)
+    return parsed_answers([written[persona.key] for persona in personas], items, wording, parser)
+
+
+def parsed_answers(
+    texts: Sequence[Sequence[str]],
+    items: Sequence[Item],
+    wording: Wording,
+    parser: Parser = parse_reply,
+) -> Answers:
+    """Answers out of written replies; texts[persona][item]."""
     parsed = np.array([[parser(text, wording) for text in row] for row in texts], dtype=np.int8)
-    parsed = parsed.reshape(len(personas), len(items))
+    parsed = parsed.reshape(len(texts), len(items))
     chosen = parsed[..., None] == np.arange(1, 6)
     log_probs = np.where(chosen, 0.0, -np.inf)
     log_probs[parsed == 0] = np.nan
     return Answers(
         log_probs=log_probs.astype(np.float32),
         mass=(parsed > 0).astype(np.float32),
-        items=items,
+        items=tuple(items),
         wording=wording,
-        texts=texts,
+        texts=tuple(map(tuple, texts)),
         shared_prefix=False,
     )
 

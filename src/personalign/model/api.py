@@ -16,13 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from personalign.errors import ModelError
+from personalign.errors import ModelError, SteeringError
 from personalign.model.api_client import ApiClient, Request
 from personalign.model.api_reply import Reply, Usage
 from personalign.model.text_cache import TextCache, content_key
 
 if TYPE_CHECKING:
     from personalign.model.chat import Message
+    from personalign.model.shift import Shift
 
 PREFIX = "api:"
 """What the name of such a model begins with, here and on the command line."""
@@ -130,6 +131,13 @@ class ApiModel:
     def served(self) -> tuple[str, ...]:
         """The models the endpoint says it answered with, kept answers included."""
         return tuple(sorted(self.client.served))
+
+    def check_shift(self, shift: Shift) -> None:
+        """As a decoder's: no shift fits a model whose heads are out of reach."""
+        raise SteeringError(
+            f"It pushes {len(shift)} heads, and {self.name} is behind an API, where nothing can be "
+            "pushed. Use the model it was made on."
+        )
 
     def replies(
         self,

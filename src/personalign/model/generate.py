@@ -57,7 +57,7 @@ def generate(
     if batch_rows < 1:
         raise MethodError(f"batch_rows is {batch_rows}; at least one chat is continued at once.")
     sampling = Sampling(max_new_tokens, temperature, top_p)
-    people, chats = _paired(personas, messages)
+    people, chats = paired(personas, messages)
     replies: list[list[int]] = [[] for _ in chats]
     length = len(decoder.chat.encode(begun))
     done = 0
@@ -152,7 +152,7 @@ def persona_chat(persona: Persona, messages: str | Sequence[Message]) -> list[Me
     return [{"role": "system", "content": system}, *turns] if system else turns
 
 
-def _paired(
+def paired(
     personas: Persona | Sequence[Persona],
     messages: str | Sequence[Message] | Sequence[str | Sequence[Message]],
 ) -> tuple[list[Persona], list[str | Sequence[Message]]]:

@@ -23,6 +23,7 @@ from personalign.model.residual import ResidualShift
 from personalign.model.shift import Shift
 
 if TYPE_CHECKING:
+    from personalign.model.api import ApiModel
     from personalign.model.decoder import Decoder
 
 Scope = Literal["all", "generated"]
@@ -162,7 +163,7 @@ class Persona:
         return folder
 
     @classmethod
-    def load(cls, folder: str | Path, decoder: Decoder | None = None) -> Persona:
+    def load(cls, folder: str | Path, decoder: Decoder | ApiModel | None = None) -> Persona:
         """Read a persona's folder; with a decoder, check that it was made for that decoder.
 
         Raises PersonaError when a file is missing, corrupt or truncated, when the persona belongs
@@ -199,7 +200,7 @@ PLAIN = Persona()
 """The model as it is, under the neutral system prompt."""
 
 
-def _check_model(folder: Path, persona: Persona, decoder: Decoder) -> None:
+def _check_model(folder: Path, persona: Persona, decoder: Decoder | ApiModel) -> None:
     made_for = persona.provenance.get("fingerprint")
     if made_for is not None and made_for != decoder.fingerprint:
         name = persona.provenance.get("model", "an unnamed model")
