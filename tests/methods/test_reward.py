@@ -10,7 +10,7 @@ from personalign.model.prompts import OPTIONS, PAPI, REWORDED, SHUFFLED, Wording
 
 
 def paper_score(text: str, correct_option: str) -> int:
-    """The function printed in Appendix C.2, in our words: options underscored, tried from 5 down."""
+    """The function printed in Appendix C.2: options underscored, tried from 5 down."""
     names = {5: "Very_Accurate", 4: "Moderately_Accurate", 3: "Neither_Accurate_Nor_Inaccurate",
              2: "Moderately_Inaccurate", 1: "Very_Inaccurate", 0: "Unknown"}  # fmt: skip
     for score, description in names.items():
