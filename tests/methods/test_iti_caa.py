@@ -1,4 +1,4 @@
-"""ITI is PAS without the search; CAA finds its vector, layer and multiplier on the tuning answers."""
+"""ITI is PAS without the search; CAA finds vector, layer and multiplier on the tuning answers."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from personalign.cli.align import align
 from personalign.cli.ask import ask
 from personalign.cli.chat import chat
 from personalign.cli.console import console, errors
+from personalign.cli.cost import cost
 from personalign.cli.demo import demo
 from personalign.cli.evaluate import evaluate
 from personalign.cli.inventory import inventory
@@ -112,6 +113,7 @@ app.command(rich_help_panel=PERSON)(align)
 app.command(rich_help_panel=PERSON)(ask)
 app.command(rich_help_panel=PERSON)(chat)
 app.command(rich_help_panel=MEASURE)(evaluate)
+app.command(rich_help_panel=MEASURE)(cost)
 app.add_typer(people, rich_help_panel=PEOPLE)
 app.command(rich_help_panel=LOOK)(methods)
 app.command(rich_help_panel=LOOK)(model)

@@ -37,6 +37,8 @@ class Method(ABC):
     """One line on what it does."""
     black_box: ClassVar[bool] = False
     """Whether it works by prompts alone, and so on a model behind an API too."""
+    people_at_once: ClassVar[int] = 16
+    """People between two writes of a benchmark: enough to fill batches, few enough to lose."""
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""`--set METHOD.SETTING=VALUE`: settings of single methods, as several commands take them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from personalign.errors import MethodError
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="METHOD.SETTING=VALUE",
+        help="A setting of one method, the value as JSON: pas.heads=4, dpo@small.steps=100, "
+        "pas.direction=probe. May be given several times.",
+    ),
+]
+
+_FORM = re.compile(r"([^.=\s]+)\.([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z][\w@-]*")
+
+
+def method_settings(given: Sequence[str] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What was set, by method. names: the methods of the run.
+
+    A bare word is a text; true, false, null, numbers, lists and "texts" are JSON.
+    Raises MethodError for what is not of the form, names a method that does not run, or a setting
+    the method does not take.
+
+    >>> method_settings(["pas.heads=4", "pas.direction=probe"], ["none", "pas"])
+    {'pas': {'heads': 4, 'direction': 'probe'}}
+    """
+    from personalign.methods.settings import settings_taken
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in given or ():
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise MethodError(
+                f"--set {text} is not understood; write METHOD.SETTING=VALUE, such as pas.heads=4."
+            )
+        method, setting, value = match.groups()
+        if method not in names:
+            raise MethodError(
+                f"--set {text} is for {method}, which does not run; the methods are "
+                f"{', '.join(names)}."
+            )
+        known = settings_taken(method)
+        if setting not in known:
+            raise MethodError(
+                f"The method {method} has no setting {setting!r}; "
+                f"{'its settings are ' + ', '.join(known) if known else 'it has none'}."
+            )
+        found.setdefault(method, {})[setting] = _value(text, value)
+    return found
+
+
+def _value(text: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        if _WORD.fullmatch(value):
+            return value
+    raise MethodError(
+        f"The value of --set {text} is no JSON: give a number, true, false, null, a list, or a "
+        "text in double quotes."
+    )
