@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from personalign.errors import MethodError, ModelError, PersonaError, SteeringError
+from personalign.errors import MethodError, ModelError, SteeringError
 from personalign.model import decoding
 from personalign.model import generate as generate_module
 from personalign.model.decoder import Decoder
@@ -207,8 +207,6 @@ def test_the_chat_a_persona_answers_in() -> None:
     assert persona_chat(bold, [turn])[0]["content"] == "Be bold."
     assert persona_chat(bold, [house, turn])[0]["content"] == "Be bold.\n\nHouse rules."
     assert persona_chat(Persona(""), "Hm?") == [turn]
-    with pytest.raises(PersonaError, match="adapter"):
-        persona_chat(Persona(adapter="somewhere"), "Hm?")
     with pytest.raises(MethodError, match="no messages"):
         persona_chat(PLAIN, [])
 

@@ -48,7 +48,7 @@ def test_saved_and_loaded_is_equal_and_steers_equally(
     assert torch.equal(*logits)
 
 
-@pytest.mark.parametrize("plain", [PLAIN, Persona("Be short."), Persona(adapter="lora")])
+@pytest.mark.parametrize("plain", [PLAIN, Persona("Be short.")])
 def test_a_persona_without_a_shift_is_one_file(plain: Persona, tmp_path: Path) -> None:
     folder = plain.save(tmp_path / "plain")
     assert os.listdir(folder) == [PERSONA_FILE]
@@ -78,7 +78,6 @@ def test_the_key_is_what_changes_behaviour(llama: Decoder) -> None:
         Persona(shift=shift, alpha=2.0, scope="generated"),
         Persona(shift=some_shift(llama, seed=5), alpha=2.0),
         Persona("Be short.", shift=shift, alpha=2.0),
-        Persona(adapter="lora"),
     ]
     assert len({one.key for one in different}) == len(different)
     prompted = Persona("Be short.", shift=shift, alpha=2.0)
@@ -133,12 +132,12 @@ def test_an_older_persona_is_replaced_and_other_files_stay(
 ) -> None:
     folder = persona.save(tmp_path / "zoe")
     (folder / "notes.txt").write_text("mine")
-    (folder / "adapter").mkdir()
-    (folder / "adapter" / "weights").write_text("kept")
+    (folder / "drawer").mkdir()
+    (folder / "drawer" / "letter").write_text("kept")
     Persona("Be short.").save(folder)
     assert Persona.load(folder) == Persona("Be short.")
-    assert sorted(os.listdir(folder)) == ["adapter", "notes.txt", PERSONA_FILE]
-    assert (folder / "adapter" / "weights").read_text() == "kept"
+    assert sorted(os.listdir(folder)) == ["drawer", "notes.txt", PERSONA_FILE]
+    assert (folder / "drawer" / "letter").read_text() == "kept"
     assert os.listdir(tmp_path) == ["zoe"]
 
 

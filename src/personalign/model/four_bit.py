@@ -43,11 +43,18 @@ def quantise_layers(decoder: Decoder) -> int:
                 child.out_features,
                 bias=child.bias is not None,
                 compute_dtype=child.weight.dtype,
+                compress_statistics=False,
                 quant_type="nf4",
                 device="meta",
             )
             weight = child.weight.detach().to("cpu", copy=True)
-            layer.weight = Params4bit(weight, requires_grad=False, quant_type="nf4", module=layer)
+            layer.weight = Params4bit(
+                weight,
+                requires_grad=False,
+                compress_statistics=False,
+                quant_type="nf4",
+                module=layer,
+            )
             if child.bias is not None:
                 layer.bias = nn.Parameter(child.bias.detach().clone(), requires_grad=False)
             layer = layer.to(child.weight.device)
