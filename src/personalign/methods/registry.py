@@ -9,10 +9,13 @@ from personalign.errors import MethodError
 from personalign.methods.base import Method, PersonaMethod
 from personalign.methods.caa import Caa
 from personalign.methods.dpo import Dpo
+from personalign.methods.facet_prompt import FacetPrompt
 from personalign.methods.few_shot import FewShot
 from personalign.methods.iti import Iti
+from personalign.methods.nearest import FewShotFacet, FewShotNearest
 from personalign.methods.none import NoPersona
 from personalign.methods.pas import Pas
+from personalign.methods.personality_prompt import PersonalityPrompt
 from personalign.methods.sft import Lora, PromptTuning, QLora, SftFull
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ METHODS: dict[str, type[Method]] = {
     for method in (
         NoPersona,
         FewShot,
+        FewShotNearest,
+        FewShotFacet,
+        FacetPrompt,
+        PersonalityPrompt,
         Pas,
         Iti,
         Caa,

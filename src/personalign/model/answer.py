@@ -61,6 +61,11 @@ class Answers:
         """(personas, items) whether there is no answer."""
         return np.asarray(np.isnan(self.log_probs).any(axis=-1))
 
+    def label_scores(self) -> NDArray[np.float32]:
+        """(personas, items, labels) log-probability of every label, as listed, among all tokens."""
+        listed = self.log_probs[..., np.array(self.wording.order) - 1]
+        return np.asarray(listed + np.log(self.mass)[..., None], dtype=np.float32)
+
     def responses(self, decision: Decision = "mode") -> NDArray[np.int8]:
         """(personas, items) int8 responses 1-5, 0 where unparsed.
 
@@ -139,7 +144,7 @@ def answer_items(
                 )
                 check_finite(found, chosen)
                 scores[members] = found
-    return _answers(scores[[places[p.key] for p in personas]], items, wording, shared)
+    return answers_from_scores(scores[[places[p.key] for p in personas]], items, wording, shared)
 
 
 def answer_items_by_text(
@@ -208,7 +213,7 @@ def parsed_answers(
     )
 
 
-def _answers(
+def answers_from_scores(
     scores: torch.Tensor, items: tuple[Item, ...], wording: Wording, shared: bool
 ) -> Answers:
     """From label log-probabilities (personas, items, labels), top to bottom, to `Answers`."""

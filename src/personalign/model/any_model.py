@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from personalign.errors import PersonaError
 from personalign.model.answer import Answers, answer_items, parsed_answers
+from personalign.model.answer_each import answer_each
 from personalign.model.api import ApiModel
 from personalign.model.decoder import Decoder
 from personalign.model.generate import MAX_NEW_TOKENS, generate, paired, persona_chat, stream
 from personalign.model.parse import Parser, parse_reply
 from personalign.model.persona import Persona
-from personalign.model.prompts import PAPI, Wording
+from personalign.model.prompts import PAPI, Wording, chat_messages
 
 if TYPE_CHECKING:
     from personalign.inventory.items import Item
@@ -64,6 +65,27 @@ def answer_items_by_api(
     said = model.replies(chats, max_new_tokens=max_new_tokens, progress=progress)
     rows = [said[i * len(items) : (i + 1) * len(items)] for i in range(len(personas))]
     return parsed_answers(rows, items, wording, parser)
+
+
+def answers_of_each(
+    model: Model,
+    system_prompts: Sequence[Sequence[str | None]],
+    items: Sequence[Item],
+    *,
+    wording: Wording = PAPI,
+    progress: Progress | None = None,
+) -> Answers:
+    """Item j asked under system_prompts[i][j], for every person i, in the way the model allows."""
+    if not isinstance(model, ApiModel):
+        return answer_each(model, system_prompts, items, wording=wording, progress=progress)
+    chats = [
+        chat_messages(prompt, wording.ask(item))
+        for row in system_prompts
+        for prompt, item in zip(row, items, strict=True)
+    ]
+    said = model.replies(chats, max_new_tokens=ANSWER_TOKENS, progress=progress)
+    rows = [said[i * len(items) : (i + 1) * len(items)] for i in range(len(system_prompts))]
+    return parsed_answers(rows, items, wording)
 
 
 def texts_of(

@@ -23,6 +23,7 @@ from personalign.model.text_cache import TextCache, content_key
 
 if TYPE_CHECKING:
     from personalign.model.chat import Message
+    from personalign.model.residual import ResidualShift
     from personalign.model.shift import Shift
 
 PREFIX = "api:"
@@ -134,9 +135,17 @@ class ApiModel:
 
     def check_shift(self, shift: Shift) -> None:
         """As a decoder's: no shift fits a model whose heads are out of reach."""
-        raise SteeringError(
-            f"It pushes {len(shift)} heads, and {self.name} is behind an API, where nothing can be "
-            "pushed. Use the model it was made on."
+        raise SteeringError(self._out_of_reach)
+
+    def check_residual(self, residual: ResidualShift) -> None:
+        """The same for the residual stream."""
+        raise SteeringError(self._out_of_reach)
+
+    @property
+    def _out_of_reach(self) -> str:
+        return (
+            f"It pushes the model from inside, and {self.name} is behind an API. Use the model it "
+            "was made on."
         )
 
     def replies(

@@ -99,7 +99,7 @@ def _tokenise(
     if key not in kept:
         rows = _rows(decoder, system_prompt, questions, begun)
         kept[key] = _split(rows, len(decoder.chat.encode(begun)))
-        _check_length(decoder, kept[key])
+        check_length(decoder, kept[key])
         while len(kept) > KEPT_PROMPTS:
             kept.popitem(last=False)
     kept.move_to_end(key)
@@ -151,7 +151,8 @@ def _hard_tokens(decoder: Decoder) -> set[int]:
     }
 
 
-def _check_length(decoder: Decoder, questions: QuestionTokens) -> None:
+def check_length(decoder: Decoder, questions: QuestionTokens) -> None:
+    """Raise ModelError where a question is longer than what the model reads."""
     context = context_length(decoder)
     if context is not None and questions.longest > context:
         raise ModelError(
