@@ -184,7 +184,20 @@ def save_adapter(peft_model: Any, folder: Path, decoder: Decoder) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     noted = {"format": "pt", MODEL_KEY: decoder.name, FINGERPRINT_KEY: decoder.fingerprint}
     save_file(weights, folder / WEIGHTS_FILE, metadata=noted)
+    _sort_metadata(folder / WEIGHTS_FILE)
     (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
+
+
+def _sort_metadata(path: Path) -> None:
+    """safetensors writes the metadata in another order in every process; here it is sorted."""
+    with open(path, "r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        assert len(text) <= size, "the same header in another order is not longer"
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def _plain(value: Any) -> Any:
