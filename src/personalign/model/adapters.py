@@ -172,7 +172,7 @@ def save_adapter(peft_model: Any, folder: Path, decoder: Decoder) -> None:
     are sorted, so that the same adapter gives the same bytes in every process.
     """
     from peft import get_peft_model_state_dict
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
     config = peft_model.peft_config["default"].to_dict()
     config |= {"base_model_name_or_path": decoder.name, "inference_mode": True}
@@ -183,7 +183,7 @@ def save_adapter(peft_model: Any, folder: Path, decoder: Decoder) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     noted = {"format": "pt", MODEL_KEY: decoder.name, FINGERPRINT_KEY: decoder.fingerprint}
-    (folder / WEIGHTS_FILE).write_bytes(_with_metadata(save(weights), noted))
+    save_file(weights, folder / WEIGHTS_FILE, metadata=noted)
     _sort_metadata(folder / WEIGHTS_FILE)
     (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
 
@@ -198,19 +198,6 @@ def _sort_metadata(path: Path) -> None:
         assert len(text) <= size, "the same header in another order is not longer"
         file.seek(8)
         file.write(text.ljust(size))
-
-
-def _with_metadata(data: bytes, noted: dict[str, str]) -> bytes:
-    """A safetensors file's bytes with metadata put in.
-
-    safetensors itself writes metadata in another order in every process. The file is the length of
-    the header (8 bytes), the header (JSON, filled up with blanks to 8 bytes), and the numbers.
-    """
-    size = int.from_bytes(data[:8], "little")
-    header = {"__metadata__": noted, **json.loads(data[8 : 8 + size])}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def _plain(value: Any) -> Any:
