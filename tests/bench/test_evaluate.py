@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from personalign.bench.evaluate import Evaluation, evaluate_methods
 from personalign.bench.summary import to_json
 from personalign.dataset.people import Respondents
-from personalign.errors import EvaluationError
+from personalign.errors import EvaluationError, MethodError
 from personalign.evaluation.aligned import aligned_score
 from personalign.inventory.items import ipip_neo_300
 from personalign.model.answer import answer_items
@@ -23,7 +24,8 @@ INVENTORY = ipip_neo_300()
 def without_seconds(value: object) -> object:
     """JSON values without what a clock measured."""
     if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if not k.startswith("seconds")}
+        measured = ("seconds", "peak_memory")
+        return {k: without_seconds(v) for k, v in value.items() if not k.startswith(measured)}
     return value
 
 
@@ -169,3 +171,60 @@ def test_one_person_has_scores_and_no_intervals(decoder: Decoder, people: Respon
 def test_an_unknown_row_is_named_with_those_there_are(evaluation: Evaluation) -> None:
     with pytest.raises(EvaluationError, match="no row 'dpo'; its rows are none, sketch, constant"):
         evaluation.row("dpo")
+
+
+def test_the_items_learnt_from_are_asked_again_and_scored_apart(
+    evaluation: Evaluation, decoder: Decoder, people: Respondents
+) -> None:
+    personas = Sketch(decoder).personas(people.only(INVENTORY.tuning))
+    answers = answer_items(decoder, personas, INVENTORY.tuning).responses()
+    row = evaluation.row("sketch")
+    assert row.tuning is not None
+    expected = aligned_score(answers, people, INVENTORY.tuning, seed=1)
+    assert row.tuning.interval == expected.interval
+    assert all(reference.tuning is None for reference in evaluation.references)
+
+
+def test_a_method_of_one_at_a_time_loses_one_person_at_most(
+    decoder: Decoder, people: Respondents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sketch, "people_at_once", 1)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_methods(decoder, people, [Sketch(decoder, stop_at=3)], out=tmp_path)
+    assert len(list(tmp_path.glob("sketch-*/people-*.npz"))) == 3
+
+
+def test_progress_tells_parts_of_a_person(
+    decoder: Decoder, people: Respondents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Sketch.personas
+
+    def halfway(self: Sketch, respondents: Respondents, *, progress: Any = None) -> Any:
+        progress(1, 2)
+        return made(self, respondents)
+
+    monkeypatch.setattr(Sketch, "personas", halfway)
+    monkeypatch.setattr(Sketch, "people_at_once", 1)
+    steps: list[tuple[str, float, int]] = []
+    evaluate_methods(
+        decoder,
+        people.select([0, 1]),
+        [Sketch(decoder)],
+        references=False,
+        progress=lambda *step: steps.append(step),
+    )
+    assert [done for _, done, _ in steps] == [0.5, 1, 1.5, 2]
+
+
+def test_settings_reach_the_method_they_are_for(decoder: Decoder, people: Respondents) -> None:
+    made = evaluate_methods(
+        decoder,
+        people.select([0]),
+        ["none", "iti"],
+        references=False,
+        settings={"iti": {"alpha": 2, "heads": 1}},
+    )
+    assert made.row("iti").settings == {"heads": 1, "alpha": 2.0, "seed": 0}
+    assert made.row("iti").records[0]["alpha"] == 2.0
+    with pytest.raises(MethodError, match="none has no setting 'alpha'"):
+        evaluate_methods(decoder, people, ["none"], settings={"none": {"alpha": 2}})

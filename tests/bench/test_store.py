@@ -33,6 +33,7 @@ KEY = RunKey(
 BLOCK = RawBlock(
     arrays={"log_probs": np.random.default_rng(0).normal(size=(3, 2, 5)).astype(np.float32)},
     seconds=(1.5, 0.25),
+    peak_bytes=12345,
     records=({"alpha": 2.0, "heads": [[0, 1]], "prompted": False, "provenance": {"é": [0.5]}},) * 3,
 )
 
@@ -45,6 +46,7 @@ def test_a_block_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert again is not None
     assert again.arrays["log_probs"].tobytes() == BLOCK.arrays["log_probs"].tobytes()
     assert (again.seconds, again.records) == (BLOCK.seconds, BLOCK.records)
+    assert again.peak_bytes == 12345
     assert place.read(3, 6) is None
 
 
@@ -61,6 +63,7 @@ def test_a_block_comes_back_bit_for_bit(tmp_path: Path) -> None:
         {"seed": 1},
         {"version": "0.2.0"},
         {"code": "00" * 32},
+        {"layout": 1},
     ],
 )
 def test_another_key_never_reads_these_answers(tmp_path: Path, change: dict) -> None:

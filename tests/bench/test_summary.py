@@ -37,6 +37,11 @@ def test_the_json_says_what_was_done_and_what_came_out(evaluation: Evaluation) -
     sketch = found["methods"]["sketch"]
     assert sketch["settings"] == {"heads": 2}
     assert 0 < sketch["label_mass"] <= 1
+    assert 0 < sketch["tuning_composite"] < 20
+    assert sketch["peak_memory_bytes_per_person"] is None or (
+        sketch["peak_memory_bytes_per_person"] >= 0
+    )
+    assert sketch["training"] is None
     assert set(sketch["swap"]) == {"composite", "ci95", "difference"}
     assert set(sketch["paired"]["none"]) == {"mean", "ci95", "p", "people"}
     assert found["methods"]["none"]["swap"] is None

@@ -70,8 +70,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("personalign.bench.collect.PEOPLE_PER_BLOCK", 2)
-    monkeypatch.setattr("personalign.bench.evaluate.PEOPLE_PER_BLOCK", 2)
+    monkeypatch.setattr(Sketch, "people_at_once", 2)
     out = tmp_path / "raw"
     arguments = ["evaluate", "--people", str(people), "--model", str(model)]
     arguments += ["--methods", "sketch", "--out", str(out), "--json", str(tmp_path / "s.json")]

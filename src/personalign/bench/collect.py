@@ -3,6 +3,9 @@
 Nothing is scored here. A run that stops in the middle leaves whole blocks; the same call skips them
 and goes on. Only the tuning answers reach a method, unless the method itself follows the
 paper's released protocol, which looks at the held-out answers when it picks alpha.
+
+Beside the items that are scored, a model that is here is asked the tuning items again: how far a
+method moved it towards the answers it was shown. (An API is not: it would charge for them.)
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalign.bench.store import MethodStore, RawBlock
+from personalign.evaluation.meter import peak_memory
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -24,11 +28,8 @@ if TYPE_CHECKING:
     from personalign.model.answer import Decision
     from personalign.model.persona import Persona
 
-PEOPLE_PER_BLOCK = 16
-"""People between two writes to the store: enough to fill batches, few enough to lose."""
-
-Progress = Callable[[int, int], None]
-"""Called as progress(people done, people in all)."""
+Progress = Callable[[float, int], None]
+"""Called as progress(people done, people in all); part of a person counts as that part."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Collected:
     """Seconds of making the personas and of answering, over all people."""
     records: tuple[dict[str, Any], ...] = field(repr=False)
     """One a person: alpha, heads, provenance; empty for a method without personas."""
+    peak_bytes: int | None = None
+    """Highest memory of any block, above what was held before it; None where nothing tells."""
+    tuning: NDArray[np.int8] | None = field(default=None, repr=False)
+    """(people, tuning items) responses to the items the method learnt from; None if not asked."""
 
 
 def collect(
@@ -52,7 +57,7 @@ def collect(
     store: MethodStore,
     *,
     decision: Decision = "mode",
-    block: int = PEOPLE_PER_BLOCK,
+    block: int | None = None,
     progress: Progress | None = None,
 ) -> Collected:
     """Ask the method about everybody, skipping the blocks the store already has.
@@ -63,12 +68,13 @@ def collect(
         items: the items to answer.
         store: where blocks go and come from (`ResultStore(None).open(...)` keeps nothing).
         decision: how option probabilities become a response; the raw answers do not depend on it.
-        block: people a block.
+        block: people a block, at most; as many as the method makes at once if left out.
         progress: called with (people done, all people).
     """
     blocks = []
-    for start in range(0, len(people), block):
-        stop = min(start + block, len(people))
+    size = min(block or method.people_at_once, method.people_at_once)
+    for start in range(0, len(people), size):
+        stop = min(start + size, len(people))
         done = store.read(start, stop)
         if done is None:
             some = _visible(method, people.select(slice(start, stop)))
@@ -93,7 +99,7 @@ def _within(progress: Progress | None, start: int, stop: int, people: int) -> Pr
     """Progress of any unit inside one block, told in people."""
     if progress is None:
         return None
-    return lambda done, total: progress(start + (stop - start) * done // max(total, 1), people)
+    return lambda done, total: progress(start + (stop - start) * done / max(total, 1), people)
 
 
 def _ask(
@@ -102,22 +108,30 @@ def _ask(
     from personalign.methods.base import PersonaMethod
     from personalign.model.any_model import answers_of
 
-    began = time.perf_counter()
-    if not isinstance(method, PersonaMethod):
-        responses = np.asarray(method.predict(people, items), dtype=np.int8)
-        return RawBlock({"responses": responses}, (0.0, time.perf_counter() - began))
-    personas = method.personas(people, progress=progress)
-    made = time.perf_counter()
-    answers = answers_of(method.decoder, personas, items, wording=method.wording)
-    answered = time.perf_counter()
-    return RawBlock(
-        {
-            "log_probs": np.asarray(answers.log_probs, dtype=np.float32),
-            "mass": np.asarray(answers.mass, dtype=np.float32),
-        },
-        (made - began, answered - made),
-        tuple(persona_record(persona) for persona in personas),
-    )
+    model = getattr(method, "decoder", None)
+    learnt = people.inventory.tuning if hasattr(model, "heads") else ()
+    with peak_memory(getattr(model, "device", "cpu")) as peak:
+        began = time.perf_counter()
+        if not isinstance(method, PersonaMethod):
+            arrays = {"responses": np.asarray(method.predict(people, items), dtype=np.int8)}
+            seconds, highest = (0.0, time.perf_counter() - began), peak()
+            if learnt:
+                arrays["tuning"] = np.asarray(method.predict(people, learnt), dtype=np.int8)
+            return RawBlock(arrays, seconds, peak_bytes=highest)
+        personas = method.personas(people, progress=progress)
+        made = time.perf_counter()
+        answers = answers_of(method.decoder, personas, items, wording=method.wording)
+        answered = time.perf_counter()
+        highest = peak()
+    arrays = {
+        "log_probs": np.asarray(answers.log_probs, dtype=np.float32),
+        "mass": np.asarray(answers.mass, dtype=np.float32),
+    }
+    if learnt:
+        again = answers_of(method.decoder, personas, learnt, wording=method.wording)
+        arrays["tuning_log_probs"] = np.asarray(again.log_probs, dtype=np.float32)
+    records = tuple(persona_record(persona) for persona in personas)
+    return RawBlock(arrays, (made - began, answered - made), records, highest)
 
 
 def persona_record(persona: Persona) -> dict[str, Any]:
@@ -132,6 +146,8 @@ def persona_record(persona: Persona) -> dict[str, Any]:
         "alpha": float(persona.alpha),
         "heads": [[int(layer), int(head)] for layer, head in heads],
         "prompted": persona.system_prompt is not None,
+        "stream": [] if persona.residual is None else persona.residual.layers.tolist(),
+        "adapted": persona.adapter is not None,
         "provenance": told,
     }
 
@@ -139,16 +155,34 @@ def persona_record(persona: Persona) -> dict[str, Any]:
 def _join(
     blocks: Sequence[RawBlock], items: Sequence[Item], decision: Decision, method: Method
 ) -> Collected:
+    make, answer = (sum(block.seconds[i] for block in blocks) for i in (0, 1))
+    peaks = [block.peak_bytes for block in blocks if block.peak_bytes is not None]
+    arrays = {
+        name: np.concatenate([block.arrays[name] for block in blocks]) for name in blocks[0].arrays
+    }
+    tuning = arrays.get("tuning")
+    if "tuning_log_probs" in arrays:
+        tuning = _responses(arrays["tuning_log_probs"], decision, method)
+    responses = arrays.get("responses")
+    if responses is None:
+        responses = _responses(arrays["log_probs"], decision, method)
+    return Collected(
+        responses,
+        arrays.get("mass"),
+        (make, answer),
+        tuple(record for block in blocks for record in block.records),
+        max(peaks, default=None),
+        tuning,
+    )
+
+
+def _responses(
+    log_probs: NDArray[np.float32], decision: Decision, method: Method
+) -> NDArray[np.int8]:
+    """(people, items) responses from the options' log-probabilities (people, items, 5)."""
     from personalign.methods.base import PersonaMethod
     from personalign.model.answer import Answers
 
-    make, answer = (sum(block.seconds[i] for block in blocks) for i in (0, 1))
-    records = tuple(record for block in blocks for record in block.records)
-    if "responses" in blocks[0].arrays:
-        responses = np.concatenate([block.arrays["responses"] for block in blocks])
-        return Collected(responses, None, (make, answer), records)
     assert isinstance(method, PersonaMethod), "only personas are asked by option probabilities"
-    log_probs = np.concatenate([block.arrays["log_probs"] for block in blocks])
-    mass = np.concatenate([block.arrays["mass"] for block in blocks])
-    answers = Answers(log_probs, mass, tuple(items), method.wording)
-    return Collected(answers.responses(decision), mass, (make, answer), records)
+    mass = np.ones(log_probs.shape[:2], np.float32)
+    return Answers(log_probs, mass, (), method.wording).responses(decision)

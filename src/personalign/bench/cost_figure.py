@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from personalign.bench.cost_table import (
-    AGAINST,
     compared,
     count_text,
-    scaled_text,
     times_text,
 )
-from personalign.bench.table import seconds_text
+from personalign.bench.table import AGAINST, scaled_text, seconds_text
 from personalign.dataset.plots.style import ALL, CHOSEN, INK, bare, below, framed, people_count
 from personalign.evaluation.cost import MethodCost
 
@@ -46,8 +44,9 @@ def cost_figure(costs: Sequence[MethodCost], *, model: str, against: str = AGAIN
         f"the value, and how many times {against} it is. Logarithmic axes.",
     )
     left, gap, top = 0.125, 0.018, below(figure) - 0.3 / height
-    width = (0.985 - left - gap * (len(PANELS) - 1)) / len(PANELS)
-    for place, (quantity, heading, written) in enumerate(PANELS):
+    panels = [panel for panel in PANELS if any(cost.mean(panel[0]) for cost in costs)]
+    width = (0.985 - left - gap * (len(panels) - 1)) / len(panels)
+    for place, (quantity, heading, written) in enumerate(panels):
         axes = figure.add_axes(
             (left + place * (width + gap), 0.25 / height, width, top - 0.25 / height)
         )

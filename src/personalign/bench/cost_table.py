@@ -10,16 +10,13 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from personalign.bench.table import seconds_text
+from personalign.bench.table import AGAINST, scaled_text, seconds_text
 from personalign.dataset.plots.style import people_count
 from personalign.errors import EvaluationError
 from personalign.evaluation.cost import QUANTITIES, MethodCost
 
 if TYPE_CHECKING:
     from personalign.evaluation.meter import Spent
-
-AGAINST = "pas"
-"""The method the others are compared with, where it is among them."""
 
 HEADINGS = (
     "s to\nmake",
@@ -149,14 +146,6 @@ def count_text(count: float | None) -> str:
         return "–"
     digits = max(0, len(str(int(count))) - 3)
     return f"{round(count, -digits):,.0f}"
-
-
-def scaled_text(value: float | None, unit: int) -> str:
-    """A number of bytes in units, with two digits that matter."""
-    if value is None:
-        return "–"
-    scaled = value / unit
-    return f"{scaled:.1f}" if scaled < 10 else f"{scaled:,.0f}"
 
 
 def _spent(spent: Spent) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalign import __version__
-from personalign.bench.collect import PEOPLE_PER_BLOCK, Collected, collect
+from personalign.bench.collect import Collected, collect
 from personalign.bench.store import ResultStore, RunKey, code_digest, people_digest
 from personalign.dataset.split import refuse_tuning_people
 from personalign.errors import EvaluationError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
     from personalign.inventory.items import Item
     from personalign.methods.base import Method
+    from personalign.methods.trained import TrainingStep
     from personalign.model.answer import Decision
     from personalign.model.any_model import Model
     from personalign.model.prompts import Wording
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 PROTOCOLS = ("honest", "paper")
 """What may be asked for; "paper" lets a method tune on the held-out items and marks its row."""
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, float, int], None]
 """Called as progress(name of the row, people done, people in all)."""
+
+Watch = Callable[[str, "TrainingStep", int], None]
+"""Called as watch(name of the row, newest line of a training curve, steps in all)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class Row:
     """One a person: alpha, heads and provenance of the persona."""
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
     """The method's settings."""
+    peak_bytes: int | None = None
+    """Highest memory while people were made and answered, beyond the loaded model: of one person
+    for a method that trains, of a block of people for one that makes many at once."""
+    tuning: AlignedScore | None = field(default=None, repr=False)
+    """How close it came on the items it learnt from; None where they were not asked."""
 
     @property
     def seconds_per_person(self) -> float:
@@ -136,9 +144,10 @@ def evaluate_methods(
     out: Path | str | None = None,
     references: bool = True,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
-    block: int = PEOPLE_PER_BLOCK,
+    block: int | None = None,
     on_tuning_people: bool = False,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Run methods over people and score them on the held-out items.
 
@@ -156,9 +165,11 @@ def evaluate_methods(
         out: a folder for raw answers; a run that stopped is taken up from there.
         references: whether to add the reference rows.
         settings: by method name, keyword arguments for that method.
-        block: people between two writes to the store.
+        block: people between two writes to the store, at most; a method that trains writes after
+            every person.
         on_tuning_people: score people of a split's tuning part all the same; the result says so.
         progress: called with (row, people done, people in all).
+        watch: called with every line of every training curve as it is measured.
 
     Raises:
         EvaluationError: nobody to score, no method, a name twice, an unknown protocol, people that
@@ -188,10 +199,8 @@ def evaluate_methods(
             f"The population answered {population.inventory.name} and the people to score "
             f"{form.name}; give a population of the same questionnaire, or none."
         )
-    made = [
-        _made(method, decoder, wording, protocol, decision, seed, settings or {})
-        for method in methods
-    ]
+    common = {"wording": wording, "protocol": protocol, "seed": seed, "decision": decision}
+    made = [_made(method, decoder, common, settings or {}) for method in methods]
     names = [method.name for method in made]
     if not names or len(set(names)) < len(names):
         raise EvaluationError(
@@ -202,6 +211,8 @@ def evaluate_methods(
     digest = people_digest(people)
     rows = []
     for method in made:
+        if watch is not None and hasattr(method, "watch"):
+            method.watch = _watched(watch, method.name)
         key = RunKey(
             method=method.name,
             settings=dict(method.settings),
@@ -262,24 +273,15 @@ def _usage(model: Model) -> dict[str, Any] | None:
 def _made(
     method: str | Method,
     decoder: Model,
-    wording: Wording,
-    protocol: str,
-    decision: str,
-    seed: int,
+    common: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
 ) -> Method:
-    """The method itself, built from the registry where only its name was given.
-
-    What the whole run has one value of goes to every method that takes it.
-    """
+    """The method itself, built from the registry where only its name was given."""
     if not isinstance(method, str):
         return method
-    from personalign.methods.registry import METHODS, get_method
+    from personalign.methods.settings import build_method
 
-    common = {"wording": wording, "protocol": protocol, "seed": seed, "decision": decision}
-    takes = signature(METHODS[method]).parameters if method in METHODS else {}
-    shared = {name: value for name, value in common.items() if name in takes}
-    return get_method(method, decoder=decoder, **{**shared, **settings.get(method, {})})
+    return build_method(method, decoder, common=common, own=settings.get(method, {}))
 
 
 def _row(
@@ -291,7 +293,8 @@ def _row(
     *,
     reference: bool,
 ) -> Row:
-    swaps = any(record["heads"] or record["prompted"] for record in got.records)
+    personal = ("heads", "stream", "prompted", "adapted")
+    swaps = any(record[part] for record in got.records for part in personal)
     if not reference and not isinstance(method, PersonaMethod):  # a prompt for every question
         swaps = True
     return Row(
@@ -309,6 +312,10 @@ def _row(
         else None,
         records=got.records,
         settings=dict(method.settings),
+        peak_bytes=got.peak_bytes,
+        tuning=None
+        if got.tuning is None
+        else aligned_score(got.tuning, people, people.inventory.tuning, seed=seed),
     )
 
 
@@ -322,5 +329,9 @@ def _paired(row: Row, rows: Sequence[Row], seed: int) -> Row:
     return replace(row, paired=differences)
 
 
-def _named(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
+def _named(progress: Progress | None, name: str) -> Callable[[float, int], None] | None:
     return None if progress is None else lambda done, total: progress(name, done, total)
+
+
+def _watched(watch: Watch, name: str) -> Callable[[int, TrainingStep, int], None]:
+    return lambda _person, line, total: watch(name, line, total)

@@ -24,7 +24,17 @@ from personalign.bench.figures import (
     radar_figure,
 )
 from personalign.bench.summary import findings, setting
-from personalign.bench.table import best_first, interval_text, notes, seconds_text
+from personalign.bench.table import (
+    AGAINST,
+    best_first,
+    difference_texts,
+    interval_text,
+    moved,
+    notes,
+    scaled_text,
+    seconds_text,
+    trainings,
+)
 from personalign.bench.traces import AlphaCurve, alpha_curve, head_map
 from personalign.dataset.files import replacing
 from personalign.inventory.items import Inventory
@@ -90,6 +100,8 @@ def report_html(
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["seconds"] = seconds_text
     environment.filters["interval"] = interval_text
+    environment.filters["mebibytes"] = lambda value: scaled_text(value, 2**20)
+    environment.filters["difference"] = difference_texts
     template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
     shown = foreground(evaluation)
     records = shown.records if shown is not None else ()
@@ -113,6 +125,8 @@ def report_html(
         heads_figure=head_map_figure(heads) if heads else None,
         best_head=heads.best if heads else None,
         cards=_cards(evaluation, shown),
+        against=AGAINST if any(row.name == AGAINST for row in evaluation.methods) else None,
+        trained=_trained(evaluation),
     )
 
 
@@ -154,6 +168,27 @@ def _cards(evaluation: Evaluation, shown: Row | None) -> list[dict[str, Any]]:
         }
         for i, curve in zip(people, curves, strict=True)
     ]
+
+
+def _trained(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One dictionary a method that trains: how its measure moved, and the answers with it."""
+    found = []
+    for row in best_first(evaluation.methods):
+        told = trainings(row)
+        if told:
+            improved, closer = moved(row, evaluation)
+            found.append(
+                {
+                    "row": row,
+                    "measure": told[0].measure,
+                    "start": float(np.mean([one.start for one in told])),
+                    "end": float(np.mean([one.end for one in told])),
+                    "people": len(told),
+                    "improved": improved,
+                    "closer": closer,
+                }
+            )
+    return found
 
 
 def _curve(shown: Row | None, person: int) -> AlphaCurve | None:

@@ -58,6 +58,8 @@ class RunKey:
     """Digest of the source that answers depend on (`code_digest`)."""
     inventory: str = "IPIP-NEO-300"
     """Name of the questionnaire."""
+    layout: int = 2
+    """What a block holds; 2 since it holds the answers to the tuning items and the memory."""
 
     @property
     def digest(self) -> str:
@@ -75,11 +77,14 @@ class RawBlock:
     """What one method said about some consecutive people."""
 
     arrays: dict[str, NDArray]
-    """Named arrays, one row a person: "log_probs" and "mass", or "responses"."""
+    """Named arrays, one row a person: "log_probs" and "mass", or "responses"; "tuning_log_probs"
+    or "tuning" for the items learnt from, where they were asked."""
     seconds: tuple[float, float]
     """Seconds spent making the personas, and answering."""
     records: tuple[dict[str, Any], ...] = field(default=())
     """One a person: its persona's alpha, heads and provenance, as JSON values."""
+    peak_bytes: int | None = None
+    """Highest memory while they were made and answered, above what was held before."""
 
 
 class ResultStore:
@@ -125,18 +130,20 @@ class MethodStore:
             details = json.loads(arrays.pop("details").tobytes().decode())
             make, answer = details["seconds"]
             records = tuple(details["records"])
+            peak = details["peak_bytes"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise EvaluationError(
                 f"The stored answers in {path} cannot be read ({error}). Delete that file and run "
                 f"the same command again; only its {stop - start} people are asked again."
             ) from error
-        return RawBlock(arrays, (float(make), float(answer)), records)
+        return RawBlock(arrays, (float(make), float(answer)), records, peak)
 
     def write(self, start: int, stop: int, block: RawBlock) -> None:
         """Store the answers of people start to stop - 1, whole or not at all."""
         if self.folder is None:
             return
-        details = _json({"seconds": block.seconds, "records": block.records}).encode()
+        told = {name: getattr(block, name) for name in ("seconds", "records", "peak_bytes")}
+        details = _json(told).encode()
         packed = {**block.arrays, "details": np.frombuffer(details, dtype=np.uint8)}
         with replacing(self._path(start, stop)) as temporary:
             np.savez_compressed(temporary, **packed)  # type: ignore[arg-type]

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from personalign.bench.traces import training
 from personalign.dataset.split import is_tuning_part
 from personalign.evaluation.aligned import AlignedScore
 from personalign.evaluation.statistics import Interval, PairedDifference
@@ -18,8 +21,10 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """The whole evaluation as JSON values; a number that does not exist is None.
 
     `methods.NAME` and `references.NAME` hold `composite`, `ci95`, `traits`, `people`, `unparsed`,
-    `missing`, `seconds_per_person`; methods also `swap` and `paired`. `paired.OTHER.mean` is this
-    composite minus the other's: below zero, this row is closer to the people.
+    `missing`, `seconds_per_person`; methods also `swap`, `paired`, `tuning_composite` (on the items
+    learnt from), `peak_memory_bytes_per_person` and, where they train, `training`.
+    `paired.OTHER.mean` is this composite minus the other's: below zero, this row is closer to the
+    people.
     """
     own = evaluation.own
     return {
@@ -107,11 +112,29 @@ def _method(row: Row) -> dict[str, Any]:
         **_score(row.score),
         "seconds_per_person": number(row.seconds_per_person),
         "seconds": {"personas": number(row.seconds[0]), "answers": number(row.seconds[1])},
+        "peak_memory_bytes_per_person": row.peak_bytes,
+        "tuning_composite": None if row.tuning is None else number(row.tuning.composite),
+        "tuning_ci95": None if row.tuning is None else _ends(row.tuning.interval),
+        "training": _training(row),
         "label_mass": None if row.label_mass is None else number(row.label_mass),
         "protocol": row.protocol,
         "settings": row.settings,
         "swap": swap,
         "paired": {name: _difference(d) for name, d in row.paired.items()},
+    }
+
+
+def _training(row: Row) -> dict[str, Any] | None:
+    """How training moved its measure, over the people it trained for."""
+    told = [one for record in row.records if (one := training(record)) is not None]
+    if not told:
+        return None
+    return {
+        "measure": told[0].measure,
+        "start": number(float(np.mean([one.start for one in told]))),
+        "end": number(float(np.mean([one.end for one in told]))),
+        "people": len(told),
+        "improved": sum(one.improved for one in told),
     }
 
 

@@ -1,6 +1,6 @@
-"""What PAS leaves in a persona's record, as arrays: the alpha curve, the heads' probe accuracies.
+"""What methods leave in a record, as numbers: alpha and training curves, probe accuracies.
 
-Other methods leave neither; every reader here gives None then.
+A method that leaves none of a kind has None of it here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,25 @@ class AlphaCurve:
     """(alphas,) composite over the tuning items."""
     chosen: float
     """The alpha the persona got."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one measure moved while one person's adapter was trained."""
+
+    measure: str
+    """"reward" (up is better) or "loss" (down is better)."""
+    start: float
+    """Mean over the first tenth of the curve."""
+    end: float
+    """Mean over the last tenth."""
+    steps: int
+    """Optimiser steps."""
+
+    @property
+    def improved(self) -> bool:
+        """Whether it ended better than it began."""
+        return self.end > self.start if self.measure == "reward" else self.end < self.start
 
 
 @dataclass(frozen=True)
@@ -53,6 +72,20 @@ def alpha_curve(record: dict[str, Any]) -> AlphaCurve | None:
     errors = np.asarray(curve["errors"], dtype=np.float64)
     order = np.argsort(alphas, kind="stable")
     return AlphaCurve(alphas[order], errors[order], float(record["alpha"]))
+
+
+def training(record: dict[str, Any]) -> Training | None:
+    """How one person's training went, out of their record."""
+    curve = record["provenance"].get("training")
+    if not curve:
+        return None
+    measure = "reward" if "reward" in curve[0] else "loss"
+    values = [line[measure] for line in curve if line.get(measure) is not None]
+    if not values:
+        return None
+    tenth = max(1, len(values) // 10)
+    start, end = float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
+    return Training(measure, start, end, int(curve[-1]["step"]))
 
 
 def head_map(records: Sequence[dict[str, Any]]) -> HeadMap | None:

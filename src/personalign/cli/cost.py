@@ -55,7 +55,8 @@ def cost(
       personalign cost --people people.json --methods pas,dpo,ppo --limit 1 --figure cost.svg
     """
     from personalign.bench.cost_figure import cost_figure
-    from personalign.bench.cost_table import AGAINST, cost_json, cost_notes, cost_table
+    from personalign.bench.cost_table import cost_json, cost_notes, cost_table
+    from personalign.bench.table import AGAINST
     from personalign.dataset.papi import read_people
     from personalign.dataset.plots.style import known_figure_ending, write_figure
     from personalign.errors import EvaluationError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,17 +22,18 @@ from personalign.cli.options import (
     Quantise,
     Timeout,
 )
+from personalign.cli.settings import Settings, method_settings
 from personalign.errors import EvaluationError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from personalign.bench.evaluate import Evaluation
     from personalign.dataset.people import Respondents
+    from personalign.methods.trained import TrainingStep
 
 RESULTS = Path("personalign-results")
 """Where raw answers go unless said otherwise."""
-
-WIDE = 94
-"""Characters the table needs to breathe."""
 
 
 def evaluate(
@@ -81,6 +82,7 @@ def evaluate(
             "which also looks at the scored items, and marks its rows."
         ),
     ] = "honest",
+    settings: Settings = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many people of the file.")
     ] = None,
@@ -114,6 +116,7 @@ def evaluate(
 
       personalign evaluate --people people.json --limit 20
       personalign evaluate --people people.json --methods none,pas --json scores.json
+      personalign evaluate --people people.json --methods none,dpo@small --set dpo@small.steps=50
 
     Ctrl-C keeps what is done; the same command goes on from there.
     """
@@ -123,6 +126,7 @@ def evaluate(
     from personalign.model.prompts import get_wording
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
+    own = method_settings(settings, names)
     everybody = read_people(people, coordinate=coordinate)
     fitted = None if population is None else read_people(population, coordinate=coordinate)
     if fitted is not None and _answer_sheets(fitted) & _answer_sheets(everybody):
@@ -156,8 +160,10 @@ def evaluate(
                 protocol=protocol,
                 seed=seed,
                 out=out,
+                settings=own,
                 on_tuning_people=on_tuning_people,
                 progress=progress,
+                watch=progress.watch,
             )
     except KeyboardInterrupt:
         errors.print(
@@ -179,9 +185,31 @@ def _answer_sheets(people: Respondents) -> set[bytes]:
     return set(map(bytes, told))
 
 
+class RowProgress:
+    """One bar a method, counting people; where an adapter is trained, the newest loss beside it."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, name: str, done: float, total: int) -> None:
+        """So many people of the method are done, parts of a person included."""
+        self.bars.update(self._task(name), completed=done, total=total, description=name)
+
+    def watch(self, name: str, line: TrainingStep, total: int) -> None:
+        """A line of a training curve."""
+        told = ", ".join(f"{what} {value:.3g}" for what, value in list(line.values.items())[:2])
+        self.bars.update(self._task(name), description=f"{name}: step {line.step}/{total}, {told}")
+
+    def _task(self, name: str) -> TaskID:
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=None)
+        return self.tasks[name]
+
+
 @contextmanager
-def row_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """One bar a method on stderr, counting people."""
+def row_progress() -> Iterator[RowProgress]:
+    """One bar a method on stderr, gone with the block."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed
     from rich.progress import TimeRemainingColumn as Remaining
@@ -195,22 +223,23 @@ def row_progress() -> Iterator[Callable[[str, int, int], None]]:
         Remaining(),
     )
     with Progress(*columns, console=errors, transient=True) as bars:
-        tasks = {}
-
-        def advance(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done)
-
-        yield advance
+        yield RowProgress(bars)
 
 
 def show(evaluation: Evaluation) -> None:
     """Print the table, what its columns mean and what follows from it."""
-    from personalign.bench.summary import findings
-    from personalign.bench.table import notes, table
+    from rich.console import Console
 
-    console.print(table(evaluation, narrow=console.width < WIDE))
+    from personalign.bench.summary import findings
+    from personalign.bench.table import FULL, notes, tables, training_table
+
+    # A file or a pipe has no width of its own: one whole table.
+    wide = console if console.is_terminal else Console(width=max(FULL, console.width))
+    for shown in tables(evaluation, width=wide.width):
+        wide.print(shown)
+    trained = training_table(evaluation)
+    if trained is not None:
+        console.print(trained)
     for line in notes(evaluation):
         console.print(line, style="dim", markup=False, highlight=False)
     console.print()

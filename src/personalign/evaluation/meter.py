@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,10 +192,9 @@ def _resident() -> int | None:
     except (OSError, ValueError):
         pass
     try:
-        from psutil import Process
+        return int(import_module("psutil").Process().memory_info().rss)
     except ImportError:
         return None
-    return int(Process().memory_info().rss)
 
 
 def _finish(device: torch.device) -> None:

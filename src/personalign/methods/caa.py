@@ -118,7 +118,9 @@ class Caa(PersonaMethod):
         responses = people.responses[:, inventory.columns(items)]
         vectors = side_difference(self._streams(items), row_labels(responses))
         starts = [
-            Persona(residual=ResidualShift([layer], vector[None, layer]), scope=self.scope)
+            Persona(
+                residual=ResidualShift(np.array([layer]), vector[None, layer]), scope=self.scope
+            )
             for vector in vectors
             for layer in self.layers
         ]
