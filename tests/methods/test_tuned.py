@@ -8,6 +8,7 @@ import sys
 import textwrap
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,11 @@ def decoder() -> Decoder:
 
 @pytest.fixture(scope="module")
 def people() -> Respondents:
-    """Two people, each with answers to a few tuning items only."""
+    """One who says Very Accurate to a few tuning items, and one who says Very Inaccurate."""
     everybody = simulate(2, seed=5)
-    return everybody.only(everybody.inventory.tuning[:24])
+    responses = np.zeros_like(everybody.responses)
+    responses[:, everybody.inventory.columns(everybody.inventory.tuning[:24])] = [[5], [1]]
+    return replace(everybody, responses=responses)
 
 
 def make(decoder: Decoder, name: str, work: Path, **settings: Any) -> Any:
@@ -169,8 +172,12 @@ from personalign.dataset.simulate import simulate
 from personalign.methods.registry import get_method
 from personalign.model.fake import fake_decoder
 
+import numpy as np
+from dataclasses import replace
 everybody = simulate(2, seed=5)
-people = everybody.only(everybody.inventory.tuning[:24]).select(slice(0, 1))
+responses = np.zeros_like(everybody.responses)
+responses[:, everybody.inventory.columns(everybody.inventory.tuning[:24])] = [[5], [1]]
+people = replace(everybody, responses=responses).select(slice(0, 1))
 method = get_method("dpo", decoder=fake_decoder(), work=Path(sys.argv[1]), steps=9, batch=4,
                     warmup=0, learning_rate=5e-3)
 

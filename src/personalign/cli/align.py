@@ -74,6 +74,7 @@ def align(
     from personalign.dataset.answers import read_answers
     from personalign.methods.pas import Pas
     from personalign.methods.registry import get_persona_method
+    from personalign.methods.trained import TrainedMethod
 
     _check_free(out, force)
     person = read_answers(answers)
@@ -92,6 +93,8 @@ def align(
         with progress("Reading what each head says to yes and to no") as advance:
             maker.prepare(progress=advance)
     with progress("Aligning") as advance:
+        if isinstance(maker, TrainedMethod):
+            maker.watch = lambda _, line, steps: advance(line.step, steps, note=line.told)
         seen = person.only(person.inventory.tuning)
         persona = maker.personas(seen, progress=advance)[0]
     persona.save(out)
@@ -125,11 +128,14 @@ def summary(persona: Persona) -> dict[str, Any]:
         ],
         "alpha_curve": curve,
         "prompted": persona.system_prompt is not None,
+        "training": told.get("training"),
     }
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The summary in words."""
+    if found["training"]:
+        return [_training(found)]
     if found["alpha_curve"] is None:
         of_answers = str(found["method"]).startswith("few-shot")
         written = "their answers" if of_answers else "a description of them"
@@ -154,6 +160,18 @@ def lines(found: dict[str, Any]) -> list[str]:
     if found["alpha"] == 0:
         text.append("No push came closer to these answers than the model does unpushed.")
     return text
+
+
+def _training(found: dict[str, Any]) -> str:
+    first, last = found["training"][0], found["training"][-1]
+    values = [
+        f"{name} {first[name]:.3g} at first, {last[name]:.3g} at last"
+        for name in last
+        if name != "step" and name in first
+    ]
+    return (
+        f"{found['method']}: an adapter was trained in {last['step']} steps; {'; '.join(values)}."
+    )
 
 
 def _check_free(out: Path, force: bool) -> None:

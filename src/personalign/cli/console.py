@@ -6,10 +6,10 @@ Tables and answers go to stdout, so that they can be piped; progress and errors 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -20,12 +20,19 @@ errors = Console(stderr=True)
 """Stderr: progress, warnings and the one sentence of an error."""
 
 
+class Advance(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(description: str) -> Iterator[Callable[[int, int], None]]:
+def progress(description: str) -> Iterator[Advance]:
     """Show one bar on stderr while the block runs; nothing where stderr is no terminal.
 
     Yields a function of (done, total), both counts of the same unit, to be called with each step;
-    it is what the library's ``progress=`` arguments take. The bar disappears with the block.
+    it is what the library's ``progress=`` arguments take. A note stands beside the description
+    until another is given. The bar disappears with the block.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -33,9 +40,12 @@ def progress(description: str) -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task(description, total=None)
+        noted = description
 
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def advance(done: int, total: int, note: str = "") -> None:
+            nonlocal noted
+            noted = f"{description}, {note}" if note else noted
+            bar.update(task, completed=done, total=total, description=noted)
 
         yield advance
 

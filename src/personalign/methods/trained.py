@@ -59,6 +59,11 @@ class TrainingStep:
     values: Mapping[str, float]
     """What was measured: {"loss": ...} or {"reward": ..., "kl": ...}."""
 
+    @property
+    def told(self) -> str:
+        """The values in words: "loss 0.69, margin 0.012"."""
+        return ", ".join(f"{name} {value:.3g}" for name, value in self.values.items())
+
 
 StepProgress = Callable[[TrainingStep, int], None]
 """Called as progress(newest line of the curve, optimiser steps in all)."""
@@ -171,6 +176,15 @@ class TrainedMethod(PersonaMethod):
                 if progress is not None:
                     part = 1000 * line.step // max(total, 1)
                     progress(1000 * place + min(part, 1000), 1000 * len(answers))
+                log.info(
+                    "%s: person %d of %d, step %d of %d: %s",
+                    self.name,
+                    place + 1,
+                    len(answers),
+                    line.step,
+                    total,
+                    line.told,
+                )
                 if self.watch is not None:
                     self.watch(place, line, total)
 

@@ -75,6 +75,7 @@ def arguments(decoder: Decoder, folder: Path, schedule: Schedule, *, seed: int) 
         "max_length": None,
         "logging_strategy": "steps",
         "logging_first_step": True,
+        "logging_nan_inf_filter": False,
         "logging_steps": max(1, schedule.steps // CURVE_POINTS),
         "save_strategy": "steps",
         "save_steps": max(1, min(50, schedule.steps // 3)),
@@ -116,6 +117,9 @@ def fit(
     for noisy in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(noisy)
     trainer.add_callback(Follow())
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:  # over 4-bit weights TRL makes them bfloat16, a checkpoint not
+            parameter.data = parameter.data.float()
     newest = newest_checkpoint(folder)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     lines = (_line(entry, values) for entry in trainer.state.log_history)
