@@ -11,11 +11,13 @@ from personalign.methods.caa import Caa
 from personalign.methods.dpo import Dpo
 from personalign.methods.facet_prompt import FacetPrompt
 from personalign.methods.few_shot import FewShot
+from personalign.methods.grpo import Grpo
 from personalign.methods.iti import Iti
 from personalign.methods.nearest import FewShotFacet, FewShotNearest
 from personalign.methods.none import NoPersona
 from personalign.methods.pas import Pas
 from personalign.methods.personality_prompt import PersonalityPrompt
+from personalign.methods.ppo import Ppo
 from personalign.methods.sft import Lora, PromptTuning, QLora, SftFull
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ METHODS: dict[str, type[Method]] = {
         Iti,
         Caa,
         Dpo,
+        Ppo,
+        Grpo,
         SftFull,
         Lora,
         QLora,
