@@ -72,6 +72,8 @@ def align(
     from personalign.cli.console import console, progress, write_json
     from personalign.cli.models import open_model, tell_usage
     from personalign.dataset.answers import read_answers
+    from personalign.methods.caa import Caa
+    from personalign.methods.iti import Iti
     from personalign.methods.pas import Pas
     from personalign.methods.registry import get_persona_method
     from personalign.methods.trained import TrainedMethod
@@ -89,8 +91,8 @@ def align(
         key_variable=key_variable,
     )
     maker = get_persona_method(method, decoder=decoder, **settings)
-    if isinstance(maker, Pas):
-        with progress("Reading what each head says to yes and to no") as advance:
+    if isinstance(maker, Pas | Iti | Caa):
+        with progress("Reading what the model holds after yes and after no") as advance:
             maker.prepare(progress=advance)
     with progress("Aligning") as advance:
         if isinstance(maker, TrainedMethod):
@@ -126,6 +128,7 @@ def summary(persona: Persona) -> dict[str, Any]:
             {"layer": layer, "head": head, "accuracy": accuracy[layer][head] if accuracy else None}
             for layer, head in pairs
         ],
+        "layers": [] if persona.residual is None else persona.residual.layers.tolist(),
         "alpha_curve": curve,
         "prompted": persona.system_prompt is not None,
         "training": told.get("training"),
@@ -136,12 +139,13 @@ def lines(found: dict[str, Any]) -> list[str]:
     """The summary in words."""
     if found["training"]:
         return [_training(found)]
-    if found["alpha_curve"] is None:
+    pushed = found["heads"] or found["layers"]
+    if found["alpha_curve"] is None and not pushed:
         of_answers = str(found["method"]).startswith("few-shot")
         written = "their answers" if of_answers else "a description of them"
         prompt = f"{written} as the system prompt" if found["prompted"] else "no system prompt"
         return [f"{found['method']}: {prompt}, no head is pushed."]
-    if not found["heads"]:
+    if not pushed:
         return [
             "These answers neither agree nor disagree with anything, so there is no direction to "
             "push in; the persona is the plain model."
@@ -151,12 +155,17 @@ def lines(found: dict[str, Any]) -> list[str]:
         + (f" ({head['accuracy']:.0%})" if head["accuracy"] is not None else "")
         for head in found["heads"]
     )
-    text = [
-        f"alpha {found['alpha']:g}",
-        f"error on the 120: {found['error_before']:.2f} before, {found['error_after']:.2f} after "
-        "(mean distance of each trait, added up over the five)",
-        f"heads, layer.head (accuracy of its probe): {heads}",
-    ]
+    text = [f"alpha {found['alpha']:g}"]
+    if found["alpha_curve"] is not None:
+        text.append(
+            f"error on the 120: {found['error_before']:.2f} before, {found['error_after']:.2f} "
+            "after (mean distance of each trait, added up over the five)"
+        )
+    if heads:
+        text.append(f"heads, layer.head (accuracy of its probe): {heads}")
+    if found["layers"]:
+        layers = ", ".join(map(str, found["layers"]))
+        text.append(f"residual stream pushed where it enters layer {layers}")
     if found["alpha"] == 0:
         text.append("No push came closer to these answers than the model does unpushed.")
     return text

@@ -103,10 +103,10 @@ def load_persona(
     from personalign.model.persona import Persona
 
     persona = Persona.load(folder)
-    if alpha is not None and persona.shift is None:
+    if alpha is not None and not persona.pushes:
         raise PersonaError(
-            f"The persona in {folder} is a prompt and shifts no heads, so alpha {alpha:g} would "
-            "do nothing; leave --alpha out."
+            f"The persona in {folder} shifts no heads, so alpha {alpha:g} would do nothing; leave "
+            "--alpha out."
         )
     made_with = persona.provenance
     decoder = open_model(

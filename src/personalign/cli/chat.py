@@ -129,8 +129,8 @@ class Conversation:
             errors.print("The conversation is forgotten.")
         elif name == "/alpha" and not value:
             errors.print(f"alpha is {self.persona.alpha:g}", highlight=False)
-        elif name == "/alpha" and self.persona.shift is None:
-            errors.print("This persona is a prompt and shifts no heads; alpha does nothing.")
+        elif name == "/alpha" and not self.persona.pushes:
+            errors.print("This persona shifts no heads; alpha does nothing.")
         elif name == "/alpha":
             self._set_alpha(value)
         else:

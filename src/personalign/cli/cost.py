@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from personalign.cli.console import console, errors, write_json
-from personalign.cli.evaluate import row_progress, say
+from personalign.cli.evaluate import RowProgress, row_progress, say
 from personalign.cli.options import Device, Dtype, ModelName, Quantise
 from personalign.cli.settings import Settings, method_settings
+
+if TYPE_CHECKING:
+    from personalign.methods.trained import TrainingStep
 
 WIDTH = 104
 """Characters the table needs; a file or a pipe gets them."""
@@ -62,6 +66,7 @@ def cost(
     from personalign.errors import EvaluationError
     from personalign.evaluation.cost import measure_costs
     from personalign.methods.settings import build_method, settings_taken
+    from personalign.methods.trained import TrainedMethod
     from personalign.model.decoder import Decoder
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
@@ -91,6 +96,9 @@ def cost(
             given = {**fresh, **own.get(name, {})}
             made.append(build_method(name, decoder, common={"seed": seed}, own=given))
         with row_progress() as progress:
+            for method in made:
+                if isinstance(method, TrainedMethod):
+                    method.watch = partial(_watched, progress, method.name)
             costs = measure_costs(decoder, made, chosen, progress=progress)
     wide = console if console.is_terminal else type(console)(width=WIDTH)
     wide.print(cost_table(costs, base))
@@ -108,3 +116,9 @@ def cost(
     if figure is not None:
         write_figure(cost_figure(costs, model=decoder.name, against=base), figure)
         say(f"Wrote {figure}")
+
+
+def _watched(
+    progress: RowProgress, name: str, _person: int, line: TrainingStep, total: int
+) -> None:
+    progress.watch(name, line, total)

@@ -198,8 +198,8 @@ class RowProgress:
 
     def watch(self, name: str, line: TrainingStep, total: int) -> None:
         """A line of a training curve."""
-        told = ", ".join(f"{what} {value:.3g}" for what, value in list(line.values.items())[:2])
-        self.bars.update(self._task(name), description=f"{name}: step {line.step}/{total}, {told}")
+        text = f"{name}: step {line.step}/{total}, {line.told}"
+        self.bars.update(self._task(name), description=text)
 
     def _task(self, name: str) -> TaskID:
         if name not in self.tasks:
