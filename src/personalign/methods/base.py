@@ -92,7 +92,7 @@ class PersonaMethod(Method):
         }
 
 
-def model_for(method: Method, model: Model) -> Decoder:
+def model_for(method: Method | type[Method], model: Model) -> Decoder:
     """The model, once it is sure that the method can work with it.
 
     A model behind an API is no `Decoder`; a method that works by prompts alone never looks inside

@@ -176,8 +176,8 @@ TRAIT_WORDS: dict[str, FacetWords] = {
         "hard", "you have little concern for others and tell them so",
     ),
     "N": _facet(
-        "easily upset", "you worry, and your moods change often",
-        "emotionally stable", "you are relaxed and seldom feel low",
+        "easily upset", "you worry, and your moods change quickly",
+        "emotionally stable", "you are relaxed and not easily bothered",
     ),
 }  # fmt: skip
 """Trait letter -> its words, for questionnaires without facets (Goldberg, 1992, the markers)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from personalign.errors import MethodError
-from personalign.methods.base import Method, PersonaMethod
+from personalign.methods.base import Method, PersonaMethod, model_for
 from personalign.methods.caa import Caa
 from personalign.methods.dpo import Dpo
 from personalign.methods.facet_prompt import FacetPrompt
@@ -55,6 +55,7 @@ def get_method(name: str, *, decoder: Model, **settings: Any) -> Method:
     Raises MethodError for a name that does not exist or a setting the method cannot take.
     """
     made = method_class(name)
+    model_for(made, decoder)
     preset = name.partition("@")[2]
     if preset:
         settings = {"preset": preset, **settings}

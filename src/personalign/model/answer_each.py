@@ -16,7 +16,7 @@ from personalign.model.full import full_scores
 from personalign.model.persona import Persona
 from personalign.model.prompts import PAPI, Wording, chat_messages
 from personalign.model.questions import QuestionTokens, check_length, label_tokens
-from personalign.model.shared import PASS_COST
+from personalign.model.shared import BUSY_TOKENS, PASS_COST, TOKENS_PER_PASS
 
 if TYPE_CHECKING:
     from personalign.inventory.items import Item
@@ -78,8 +78,10 @@ def answer_each(
         begun = len(decoder.chat.encode(wording.reply_prefix))
         questions = QuestionTokens((), tuple(sequences), begun)
         check_length(decoder, questions)
+        busy = BUSY_TOKENS.get(decoder.device.type, TOKENS_PER_PASS)
+        at_once = max(1, min(batch_rows, busy // questions.longest))
         found_alone = full_scores(
-            decoder, questions, labels, {}, rows=1, batch_rows=batch_rows, progress=advance
+            decoder, questions, labels, {}, rows=1, batch_rows=at_once, progress=advance
         )[0]
         for row, (_, (person, place)) in zip(found_alone, alone, strict=True):
             scores[person, place] = row
