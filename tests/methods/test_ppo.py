@@ -214,6 +214,29 @@ def test_a_learning_rate_that_breaks_the_model_is_told(tmp_path: Path) -> None:
         Ppo(fake_decoder(), work=tmp_path, steps=4, **settings).personas(people())
 
 
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"epochs": 0}, {"kl_target": 0.0}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(MethodError, match=next(iter(wrong))):
+        PpoSettings(**wrong)
+
+
+def test_training_over_4_bit_weights_that_have_answered(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra 'quantise' is not installed")
+    from safetensors.torch import load_file
+
+    made = fake_decoder("llama", hidden_size=64, intermediate_size=64, head_dim=16)
+    made.model.save_pretrained(tmp_path / "model")
+    made.tokenizer.save_pretrained(tmp_path / "model")
+    decoder = Decoder.load(tmp_path / "model", device="cpu", quantize="4bit")
+    items = people().inventory.tuning[:3]
+    before = answer_items(decoder, [PLAIN], items).log_probs
+    (persona,) = Ppo(decoder, work=tmp_path, steps=2, **SMALL).personas(people())
+    moved = load_file(Path(persona.adapter or "") / "adapter_model.safetensors")
+    assert all(tensor.abs().sum() > 0 for name, tensor in moved.items() if "lora_B" in name)
+    assert np.array_equal(answer_items(decoder, [PLAIN], items).log_probs, before)
+    assert not np.allclose(answer_items(decoder, [persona], items).log_probs, before, atol=1e-3)
+
+
 RUN = """
 import sys, torch
 from pathlib import Path

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 
+from personalign.errors import MethodError
 from personalign.methods.ppo_math import (
     generalised_advantages,
     masked_mean,
@@ -65,6 +66,16 @@ class PpoSettings:
     """Replies after which the weight has followed the KL (TRL: horizon)."""
     ratio_limit: float = 10.0
     """An update whose mean ratio exceeds this is skipped (TRL: ratio_threshold)."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "rank", "max_new_tokens", "epochs"):
+            if getattr(self, name) < 1:
+                raise MethodError(f"PPO's {name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.kl_target is not None and self.kl_target <= 0:
+            raise MethodError(
+                f"PPO's kl_target is {self.kl_target}; it must be above 0, or None for a fixed "
+                "weight of the penalty."
+            )
 
 
 class Reading(NamedTuple):
