@@ -138,3 +138,20 @@ def test_settings_that_do_not_fit_are_a_sentence(
     result = run(answers, "--model", model, "-o", tmp_path / "me", *arguments)
     assert isinstance(result.exception, MethodError) and error in str(result.exception)
     assert not (tmp_path / "me").exists()
+
+
+def test_a_trained_persona_brings_its_adapter_and_its_curve(
+    answers, model, tmp_path, monkeypatch
+) -> None:
+    from personalign.methods.registry import METHODS
+    from tests.methods.test_trained import Toy
+
+    monkeypatch.setitem(METHODS, "toy", Toy)
+    out = tmp_path / "me"
+    result = run(answers, "--model", model, "-o", out, "--method", "toy@small")
+    assert result.exit_code == 0, result.output
+    assert "toy@small: an adapter was trained in 2 steps; loss 1 at first, 0.5 at last." in (
+        " ".join(result.output.split())
+    )
+    persona = Persona.load(out, Decoder.load(model))
+    assert persona.adapter == str(out / "adapter")

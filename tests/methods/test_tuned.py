@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from personalign.dataset.simulate import simulate
 from personalign.errors import MethodError
 from personalign.methods import dpo, sft
 from personalign.methods.registry import get_method
-from personalign.methods.tuning import WHOLE, newest_checkpoint
+from personalign.methods.tuning import WHOLE, Schedule, arguments, newest_checkpoint
 from personalign.model.answer import answer_items
 from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
@@ -298,6 +299,19 @@ def test_losses_that_overflow_are_an_error(
     method = make(decoder, "lora", tmp_path, learning_rate=1e30, epochs=1)
     with pytest.raises(MethodError, match="smaller learning rate"):
         method.personas(people.select(slice(0, 1)))
+
+
+def test_training_is_where_the_decoder_is(tmp_path: Path) -> None:
+    schedule = Schedule(steps=3, batch=2, learning_rate=1e-3, warmup=0, weight_decay=0.0)
+
+    def on(device: str) -> Any:
+        return SimpleNamespace(device=torch.device(device), dtype=torch.bfloat16, name="big")
+
+    told = [arguments(on(device), tmp_path, schedule, seed=0) for device in ("cpu", "cuda:0")]
+    assert [one["use_cpu"] for one in told] == [True, False]
+    assert all(one["bf16"] and one["report_to"] == "none" for one in told)
+    with pytest.raises(MethodError, match="CUDA_VISIBLE_DEVICES=1"):
+        arguments(on("cuda:1"), tmp_path, schedule, seed=0)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

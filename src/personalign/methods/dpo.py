@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from personalign.methods.samples import has_opposite, pairs
 from personalign.methods.trained import StepProgress, TrainedMethod, TrainingStep
-from personalign.methods.tuning import Schedule, arguments, fit, silent, training
+from personalign.methods.tuning import Schedule, arguments, fit, on_one_device, silent, training
 from personalign.methods.twin import twin
 from personalign.model.adapters import save_adapter
 
@@ -111,10 +111,11 @@ class Dpo(TrainedMethod):
             for pair in pairs(self.decoder, items, responses, self.wording)
         ]
         told = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}
+        wanted = arguments(self.decoder, folder, schedule, seed=seed)
         with training(seed), twin(self.decoder) as other:
             trainer = Prepared(
                 model=other.model,
-                args=DPOConfig(beta=values.beta, **arguments(other, folder, schedule, seed=seed)),
+                args=on_one_device(DPOConfig(beta=values.beta, **wanted)),
                 train_dataset=Dataset.from_list(rows),
                 processing_class=other.tokenizer,
                 peft_config=LoraConfig(

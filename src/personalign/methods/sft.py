@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from personalign.errors import MethodError
 from personalign.methods.samples import samples
 from personalign.methods.trained import StepProgress, TrainedMethod, TrainingStep
-from personalign.methods.tuning import Schedule, arguments, fit, silent, training
+from personalign.methods.tuning import Schedule, arguments, fit, on_one_device, silent, training
 from personalign.methods.twin import twin
 from personalign.model.adapters import save_adapter
 
@@ -101,11 +101,12 @@ class _Sft(TrainedMethod):
             }
             for sample in found
         ]
+        wanted = arguments(self.decoder, folder, self.schedule(len(rows)), seed=seed)
         with training(seed), twin(self.decoder) as other:
             self.ready(other)
             trainer = silent(SFTTrainer)(
                 model=other.model,
-                args=SFTConfig(**arguments(other, folder, self.schedule(len(rows)), seed=seed)),
+                args=on_one_device(SFTConfig(**wanted)),
                 train_dataset=Dataset.from_list(rows),
                 processing_class=other.tokenizer,
                 peft_config=self.adapter(other),

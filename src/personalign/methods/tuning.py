@@ -54,7 +54,15 @@ class Schedule:
 
 
 def arguments(decoder: Decoder, folder: Path, schedule: Schedule, *, seed: int) -> dict[str, Any]:
-    """Keyword arguments of TRL's configs that do not depend on the method."""
+    """Keyword arguments of TRL's configs that do not depend on the method.
+
+    Raises MethodError for a decoder on another GPU than the first, from which TRL would move it.
+    """
+    if decoder.device.type == "cuda" and decoder.device.index not in (None, 0):
+        raise MethodError(
+            f"Training runs on the first GPU that is visible, and {decoder.name} is on "
+            f"{decoder.device}; start again with CUDA_VISIBLE_DEVICES={decoder.device.index}."
+        )
     decline = "constant_with_warmup" if schedule.decline == "constant" else schedule.decline
     return {
         "output_dir": str(folder / CHECKPOINTS),
@@ -85,6 +93,13 @@ def arguments(decoder: Decoder, folder: Path, schedule: Schedule, *, seed: int) 
         "dataloader_pin_memory": decoder.device.type != "cpu",
         "remove_unused_columns": False,
     }
+
+
+def on_one_device(config: Any) -> Any:
+    """The TRL config, told to use one GPU where several are visible."""
+    if config.n_gpu > 1:
+        config._n_gpu = 1
+    return config
 
 
 def fit(
