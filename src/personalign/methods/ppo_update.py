@@ -31,8 +31,8 @@ from personalign.methods.rollout import Replies
 
 @dataclass(frozen=True)
 class PpoSettings:
-    """What PPO does with a person's answers. The values are the paper's, and TRL's where it is
-    silent ("following the original implementation"): TRL 0.4-0.11, `PPOConfig`."""
+    """What PPO does with a person's answers. The values are the paper's, and where it is silent
+    ("following the original implementation") those of TRL's former `PPOConfig`, before 0.12."""
 
     steps: int = 250
     """Batches of replies sampled and learnt from (the paper)."""
@@ -65,7 +65,7 @@ class PpoSettings:
     kl_horizon: float = 10_000.0
     """Replies after which the weight has followed the KL (TRL: horizon)."""
     ratio_limit: float = 10.0
-    """An update whose mean ratio exceeds this is skipped (TRL: ratio_threshold)."""
+    """A step ends before an update whose mean ratio exceeds this (TRL: ratio_threshold)."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "rank", "max_new_tokens", "epochs"):
