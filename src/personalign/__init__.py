@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from personalign.methods.base import Method, PersonaMethod
     from personalign.methods.registry import METHODS, get_method
     from personalign.model.answer import Answers, answer_items, answer_items_by_text
+    from personalign.model.any_model import answers_of, texts_of
+    from personalign.model.api import ApiModel
     from personalign.model.capture import capture_heads
     from personalign.model.decoder import Decoder
     from personalign.model.generate import generate, stream
@@ -61,6 +63,9 @@ _HOMES = {
     "capture_heads": "model.capture",
     "steer_heads": "model.steer",
     "Answers": "model.answer",
+    "ApiModel": "model.api",
+    "answers_of": "model.any_model",
+    "texts_of": "model.any_model",
     "answer_items": "model.answer",
     "answer_items_by_text": "model.answer",
     "generate": "model.generate",
@@ -99,6 +104,9 @@ __all__ = [
     "capture_heads",
     "steer_heads",
     "Answers",
+    "ApiModel",
+    "answers_of",
+    "texts_of",
     "answer_items",
     "answer_items_by_text",
     "generate",
