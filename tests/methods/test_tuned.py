@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sft-full": {"epochs": 3, "learning_rate": 3e-3},
     "lora": {"epochs": 3, "learning_rate": 1e-2},
     "qlora": {"epochs": 3, "learning_rate": 1e-2, "rank": 8},
-    "prompt-tuning": {"epochs": 3, "tokens": 4},
+    "prompt-tuning": {"epochs": 3, "tokens": 8, "learning_rate": 0.3},
     "dpo": {"steps": 9, "batch": 4, "warmup": 0, "learning_rate": 5e-3},
 }
 """Few steps that a model of two layers feels."""
