@@ -71,7 +71,7 @@ class Grpo(TrainedMethod):
     description = "GRPO, TRL's: replies of a group are compared by PPO's reward, trains a LoRA."
     presets: ClassVar[dict[str, GrpoSettings]] = {
         "paper": GrpoSettings(),
-        "small": GrpoSettings(),
+        "small": GrpoSettings(steps=60, batch=64, learning_rate=5e-4),
     }
 
     def train(
