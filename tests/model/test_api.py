@@ -257,6 +257,18 @@ def test_an_error_ends_the_other_threads_waits(server) -> None:
     assert done.wait(20)
 
 
+def test_an_interrupted_run_asks_no_more(server) -> None:
+    server.pause = 0.02
+
+    def interrupted(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    chats = [chat(str(i)) for i in range(200)]
+    with pytest.raises(KeyboardInterrupt):
+        model(server, concurrency=2).replies(chats, progress=interrupted)
+    assert len(server.requests) < 20
+
+
 def test_tokens_are_counted_and_cost_what_the_user_says(server) -> None:
     uncounted = completion("x")
     del uncounted["usage"]

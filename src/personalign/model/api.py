@@ -9,8 +9,9 @@ when they fail, is `api_client.py`'s.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -175,10 +176,11 @@ class ApiModel:
                 del waiting[key]
         if progress is not None and texts:
             progress(len(texts), total)
-        for key, reply in self._ask_all(waiting):
-            texts[key] = reply.text
-            if progress is not None:
-                progress(len(texts), total)
+        with closing(self._ask_all(waiting)) as answers:  # closed too if `progress` raises
+            for key, reply in answers:
+                texts[key] = reply.text
+                if progress is not None:
+                    progress(len(texts), total)
         return [texts[key] for key in keys]
 
     def stream(
@@ -203,7 +205,7 @@ class ApiModel:
         request = {"messages": list(chat), "max_tokens": max_new_tokens, "temperature": temperature}
         return request | ({"seed": seed} if temperature else {})
 
-    def _ask_all(self, waiting: Mapping[str, Request]) -> Iterator[tuple[str, Reply]]:
+    def _ask_all(self, waiting: Mapping[str, Request]) -> Generator[tuple[str, Reply], None, None]:
         """Answers as they come; on an error nothing more is begun, and the error is raised."""
         if not waiting:
             return
