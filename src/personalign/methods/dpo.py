@@ -58,7 +58,7 @@ class Dpo(TrainedMethod):
     description = "Trains a LoRA adapter to prefer the person's answers to their opposites."
     presets: ClassVar = {
         "paper": DpoSettings(),
-        "small": DpoSettings(),
+        "small": DpoSettings(steps=60, warmup=10),
     }
 
     def prepare(

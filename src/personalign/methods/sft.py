@@ -143,7 +143,7 @@ class SftFull(_Sft):
     description = "Trains a copy of all the model's weights on the person's own answers."
     presets: ClassVar = {
         "paper": SftSettings(),
-        "small": SftSettings(),
+        "small": SftSettings(epochs=6, learning_rate=2e-4),
     }
 
     def __init__(self, decoder: Decoder, **settings: Any) -> None:
@@ -176,7 +176,7 @@ class Lora(_Sft):
     description = "Trains a LoRA adapter on the person's own answers."
     presets: ClassVar = {
         "paper": LoraSettings(),
-        "small": LoraSettings(),
+        "small": LoraSettings(epochs=6, learning_rate=1e-3),
     }
 
     def adapter(self, other: Decoder) -> Any:
@@ -206,7 +206,7 @@ class QLora(Lora):
         "paper": LoraSettings(
             rank=64, alpha=16, dropout=0.1, decline="constant", max_grad_norm=0.3
         ),
-        "small": LoraSettings(),
+        "small": LoraSettings(epochs=6, learning_rate=1e-3),
     }
 
     def __init__(self, decoder: Decoder, **settings: Any) -> None:
@@ -239,7 +239,7 @@ class PromptTuning(_Sft):
     presets: ClassVar = {
         # PEFT's example of prompt tuning: 3e-2 over 50 epochs of batch 8
         "paper": PromptSettings(epochs=50, learning_rate=3e-2),
-        "small": PromptSettings(epochs=50, learning_rate=3e-2),
+        "small": PromptSettings(epochs=10, learning_rate=3e-2),
     }
 
     def adapter(self, other: Decoder) -> Any:
