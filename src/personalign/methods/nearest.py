@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from personalign.model.answer import Decision
     from personalign.model.any_model import Model
 
-NEAREST = 10
-"""Answers listed by `few-shot-nearest`."""
+NEAREST = 20
+"""Answers listed by `few-shot-nearest`; tried on simulated people (dev/log.md)."""
 
 
 class _ListPerQuestion(Method):
