@@ -129,3 +129,19 @@ def test_shared_work_is_told_apart() -> None:
     assert len(cost_notes(COSTS)) == 1
     shared = MethodCost("pas", {}, Spent(2.0, 4430, 0, None), COSTS[0].people)
     assert "once for everybody: pas 2.0 s and 4,430 tokens." in cost_notes([shared])[1]
+
+
+@pytest.mark.slow
+def test_a_trainers_passes_are_counted(decoder: Decoder, tmp_path: Any) -> None:
+    """Two steps of DPO: each reads chosen and rejected replies, and differentiates them."""
+    pytest.importorskip("trl")
+    from personalign.methods.dpo import Dpo
+
+    method = Dpo(decoder, steps=2, batch=4, work=tmp_path)
+    (cost,) = measure_costs(decoder, [method], simulate(1, seed=0))
+    (person,) = cost.people
+    longest = max(person.making.forward_tokens, 1)
+    assert 0 < person.making.backward_tokens <= longest
+    assert person.making.backward_tokens >= 2 * 2 * 4 * 10, "two steps, pairs of four, ten tokens"
+    assert person.answering.backward_tokens == 0
+    assert person.stored_bytes is not None and person.stored_bytes > 1000

@@ -248,7 +248,7 @@ def evaluate_methods(
         beside.append(_row(method, got, people, items, seed, reference=True))
     return Evaluation(
         methods=tuple(_paired(row, [*rows, *beside], seed) for row in rows),
-        references=tuple(beside),
+        references=tuple(_paired(row, rows, seed) for row in beside),
         people=people,
         items=tuple(items),
         model=decoder.name,
