@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from personalign.dataset.simulate import simulate
-from personalign.errors import MethodError, PersonaError, SteeringError
+from personalign.errors import MethodError, ModelError, PersonaError, SteeringError
 from personalign.methods.base import PersonaMethod
 from personalign.methods.registry import METHODS, get_method, get_persona_method
 from personalign.model.answer import answer_items
 from personalign.model.any_model import answers_of, answers_of_each, pieces_of, texts_of
 from personalign.model.api import ApiModel
+from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
 from personalign.model.generate import generate
 from personalign.model.persona import PLAIN, Persona
@@ -120,3 +121,8 @@ def test_a_persona_is_asked_for_where_there_is_none() -> None:
             with pytest.raises(MethodError, match=f"{name} makes no persona"):
                 get_persona_method(name, decoder=decoder)
     assert get_persona_method("few-shot", decoder=decoder).name == "few-shot"
+
+
+def test_what_needs_weights_says_so_of_an_api() -> None:
+    with pytest.raises(ModelError, match="api:parrot is behind an API"):
+        Decoder.load("api:parrot")

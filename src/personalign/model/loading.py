@@ -39,6 +39,11 @@ def resolve(name: str) -> Path | None:
                 "its data, or train them with `make pocket`."
             )
         return POCKET_FOLDER
+    if name.startswith("api:"):
+        raise ModelError(
+            f"{name} is behind an API, and this needs a model's weights. Name a folder, a model on "
+            f"the Hugging Face hub, or '{POCKET}'."
+        )
     folder = Path(name).expanduser()
     if folder.exists():
         if not (folder / "config.json").is_file():
