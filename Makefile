@@ -51,5 +51,5 @@ clean:
 	@touch $@
 
 .venv/.dev: pyproject.toml .venv/.core
-	$(BIN)/python -m pip install -e ".[dev,quantise]"
+	$(BIN)/python -m pip install -e ".[dev,fast,quantise]"
 	@touch $@
