@@ -71,10 +71,14 @@ class Recipe:
     posterior_weight: float = 1.0
     evidence_layer: int = 2
     posterior_layer: int = 4
-    said_weight: float = 2.0
-    said_from: int = 1400
-    """Step from which the layer that holds who the person is must also hold, at the end of a reply,
-    what that one answer says, so that a push along what answers say is a push of the person."""
+    spoken_weight: float = 1.0
+    spoken_from: int = 1400
+    """Step from which the heads of that layer, not only the stream after it, are asked for who the
+    person is and, at the end of a reply, for what that one answer says: a push of them along what
+    answers say is then a push towards the person. To the last step."""
+    said_scale: float = 3.0
+    """How much longer than elsewhere an answer's part is there: about as long as a person is, so
+    that a few standard deviations make a whole person."""
     topic_weight: float = 0.3
     topic_layer: int = 3
     level_weight: float = 0.5
@@ -84,7 +88,7 @@ class Recipe:
     """The answer meant is asked of a layer before the last, apart from the label that says it:
     which label means what is then all that is left to the last one."""
     heads_until: float = 0.88
-    """Up to where the training-only heads count."""
+    """Up to where the training-only heads count, `spoken` apart."""
 
 
 class _Batches(Dataset):
@@ -146,6 +150,9 @@ class Trainee(nn.Module):
                 **ends,
             )
         )
+        self.heads: dict[str, Tensor] = {}
+        attention = self.model.model.layers[recipe.posterior_layer - 1].self_attn
+        attention.o_proj.register_forward_pre_hook(self._keep_heads)
         if shutil.which("c++"):  # a compiler makes it a sixth quicker; the numbers stay
             self.model.model.forward = torch.compile(self.model.model.forward, dynamic=False)
         self.evidence = nn.Linear(recipe.hidden, factors)
@@ -153,8 +160,12 @@ class Trainee(nn.Module):
         self.topic = nn.Linear(recipe.hidden, len(FACETS))
         self.level = nn.Linear(recipe.hidden, 1)
         self.response = nn.Linear(recipe.hidden, 5)
+        self.spoken = nn.Linear(recipe.hidden, factors)
 
-    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _keep_heads(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.heads["outputs"] = inputs[0]
+
+    def losses(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Mean loss of each kind over the batch, plus `kl` to the ideal observer."""
         states = self.model.model(
             batch["tokens"], output_hidden_states=True, use_cache=False
@@ -188,9 +199,11 @@ class Trainee(nn.Module):
         found["evidence"] = functional.mse_loss(said.float(), batch["evidence"]) * 10
         known = self.posterior(at(states[self.recipe.posterior_layer], batch["known_at"]))
         found["posterior"] = functional.mse_loss(known.float(), batch["known"]) * 4
-        if len(batch["said"]):
-            told = self.posterior(at(states[self.recipe.posterior_layer], batch["said_at"]))
-            found["said"] = functional.mse_loss(told.float(), batch["said"]) * 10
+        if step >= self.recipe.spoken_from:
+            places = torch.cat([batch["known_at"], batch["said_at"]])
+            meant = torch.cat([batch["known"], batch["said"] * self.recipe.said_scale])
+            spoken = self.spoken(at(self.heads["outputs"], places)).float() - meant
+            found["spoken"] = spoken.square().mean() * 4
         if len(batch["level"]):
             asked = self.topic(at(states[self.recipe.topic_layer], batch["level_at"]))
             found["topic"] = functional.cross_entropy(asked.float(), batch["topic"])
@@ -209,10 +222,10 @@ class Trainee(nn.Module):
             "topic": recipe.topic_weight,
             "level": recipe.level_weight,
             "response": recipe.response_weight,
-            "said": recipe.said_weight * (step >= recipe.said_from),
+            "spoken": recipe.spoken_weight,
         }
         if step >= recipe.heads_until * recipe.steps:
-            weights = {name: weights[name] for name in ("answer", "text", "form")}
+            weights = {name: weights[name] for name in ("answer", "text", "form", "spoken")}
         return sum(
             (weights[name] * found[name] for name in weights if name in found), torch.zeros(())
         )
@@ -272,7 +285,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
                 group["lr"] = rate * _schedule(step, recipe)
         arrays = {name: torch.as_tensor(value).to(device) for name, value in vars(batch).items()}
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            found = trainee.losses(arrays)
+            found = trainee.losses(arrays, step)
         trainee.total(found, step).backward()
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimizer in optimizers:
