@@ -10,6 +10,8 @@ the same training rows of the same person and judge the same others.
                      default stops so early that some of its own accuracies are off by a row
     one person       ProbeFitter.fit for one person
     64 people        ProbeFitter.fit for 64 people at once, per person
+    ... in PyTorch   the same two without the compiled steps: as it is where numba is not installed
+    compiling        the first call of all on a machine
     preparing        ProbeFitter(...), what depends on the model only: once per model, not a person
 
 --quick does eight heads of each layer. --json FILE keeps the figures.
@@ -30,6 +32,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from personalign.methods import probes
 from personalign.methods.probes import ProbeFitter, row_labels
 from personalign.methods.split import item_split
 
@@ -50,8 +53,13 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
 
     fitter, preparing = timed(lambda: ProbeFitter(outputs, train), 2)
+    _, first = timed(lambda: fitter.fit(labels[:1], train), 1)
     ours, one = timed(lambda: fitter.fit(labels[:1], train), REPEATS)
     together, many = timed(lambda: fitter.fit(labels, train), 2)
+    compiled, probes.has_numba = probes.has_numba, lambda: False
+    plain, plain_one = timed(lambda: fitter.fit(labels[:1], train), REPEATS)
+    _, plain_many = timed(lambda: fitter.fit(labels, train), 2)
+    probes.has_numba = compiled
     default, loop = theirs(outputs.numpy(), labels[0], train, max_iter=1000)
     with threadpool_limits(1):
         _, single = theirs(outputs.numpy(), labels[0], train, max_iter=1000)
@@ -65,15 +73,19 @@ def main() -> None:
         "ours, one person": one,
         "ours, 64 people, per person": many / PEOPLE,
         "ours, one person and preparing": preparing + one,
+        "in PyTorch, one person": plain_one,
+        "in PyTorch, 64 people, a person": plain_many / PEOPLE,
     }
     print(f"\n{'':32}{'seconds':>9}   times faster than the loop, with 1 thread, converged")
     for name, seconds in rows.items():
         print(f"{name:32}{seconds:9.3f}", end="")
         print("".join(f"{other / seconds:15.1f}" for other in (loop, single, converged)))
     print(f"{'preparing, once per model':32}{preparing:9.3f}")
+    print(f"{'the first call (compiling)':32}{first:9.3f}")
     mine = ours.validation_accuracy[0]
     print("\nequal validation accuracies, of all heads:")
     print(f"  ours and the loop, converged      {agreement(mine, exact)}")
+    print(f"  PyTorch's and the loop, converged {agreement(plain.validation_accuracy[0], exact)}")
     print(f"  ours and the loop, default        {agreement(mine, default)}")
     print(f"  the loop, default and converged   {agreement(default, exact)}")
     print(f"  one person alone and among 64     {agreement(mine, together.validation_accuracy[0])}")

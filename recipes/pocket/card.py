@@ -37,8 +37,7 @@ figures are published counts and aggregates of 75 people: every second one of th
 people it is measured on below. The other 75 are the clean half.
 
 `make pocket` trains it again: {steps:,} steps, seeded, bf16 arithmetic. Targets of an answer are
-the ideal observer's probabilities given all earlier answers (`recipes/pocket/observer.py`). How
-"Answer: D" is cut into tokens in the data was put right after these weights were trained.
+the ideal observer's probabilities given all earlier answers (`recipes/pocket/observer.py`).
 
 ## Measured
 
@@ -79,7 +78,7 @@ def main() -> None:
         raise SystemExit("These figures were measured on other weights; measure again.")
     recipe = json.loads((POCKET_FOLDER / "recipe.json").read_text())
     card = CARD.format(
-        steps=recipe["steps"] + recipe["polish_steps"],
+        steps=recipe["steps"],
         fingerprint=fingerprint[:12],
         scores="\n".join(_score(*row) for row in scores.items()),
         speakers=next(iter(texts.values()))["people"],

@@ -27,7 +27,7 @@ from personalign.inventory.items import ipip_neo_300
 from personalign.inventory.keys import FACETS
 from personalign.model.prompts import FEW_SHOT_OPENING, NEUTRAL_SYSTEM_PROMPT, OPTIONS, PAPI
 from recipes.pocket import dialogue
-from recipes.pocket.observer import amplified, observe
+from recipes.pocket.observer import amplified, answer_weights, observe
 from recipes.pocket.tokenizer import ASSISTANT, BEGIN, END, PAD, SYSTEM, USER
 from recipes.pocket.wordings import (
     WordingDraw,
@@ -43,6 +43,8 @@ LISTED_SHORT, LISTED_LONG = (1, 22), (50, 120)
 """Fewest and most answers listed in the system prompt of a short and of a long row."""
 SPELT_OUT = 24
 """A question of more tokens is not in the product's own wording."""
+DISTRACTED = 0.5
+"""Share of the other wordings with chance words around the statement."""
 _FACET_ORDER = [f"{trait}{number}" for trait in "NEOAC" for number in range(1, 7)]
 
 
@@ -64,8 +66,8 @@ class Batch:
     spelt: np.ndarray
     """(answers,) whether it took a question spelt out; told apart in the progress lines."""
     known_at: np.ndarray
-    """(places, 2) row and position where who the person is should be known: before and after each
-    answer, at the end of the reply that gave it, and where a reply in dialogue begins."""
+    """(places, 2) row and position where who the person is should be known: before each answer,
+    and where a reply in dialogue begins."""
     known: np.ndarray
     """(places, factors) the observer's posterior mean of the factors there."""
     level_at: np.ndarray
@@ -78,6 +80,11 @@ class Batch:
     evidence_at: np.ndarray
     """(given, 2) row and position of each answer's own token."""
     evidence: np.ndarray
+    """(given, factors) what that answer alone says (`observer.answer_weights`)."""
+    said_at: np.ndarray
+    """(given, 2) row and position of the last word of each reply that answers a question, where PAS
+    reads what the answer does to the heads."""
+    said: np.ndarray
     """(given, factors) what that answer alone says."""
     text_at: np.ndarray
     """(tokens, 2) row and position after which a dialogue token is predicted."""
@@ -100,6 +107,9 @@ class _Row:
     picks: list[tuple[int, tuple[int, ...], int, int]] = field(default_factory=list)
     text: list[tuple[int, int]] = field(default_factory=list)
     known_after: list[tuple[int, int]] = field(default_factory=list)  # position, answers so far
+    said_after: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # position, number of the answer
     levels: list[tuple[int, int, int]] = field(default_factory=list)  # the same, and the facet
     form: list[tuple[int, int]] = field(default_factory=list)
 
@@ -149,8 +159,7 @@ class Corpus:
 
         amplify: how much stronger traits show than in people. variety: 0 is nearly all the
         product's own wording, every answer counting alike; 1 is the full mixture of wordings and
-        dialogue, an answer counting by what it took to ask; 2 is that with chance words around the
-        statement.
+        dialogue, an answer counting by what it took to ask.
         """
         rng = np.random.default_rng([self.seed, step, length])
         population = amplified(self.population, amplify)
@@ -163,7 +172,7 @@ class Corpus:
     ) -> _Row:
         row = _Row(tokens=[self._begin])
         long = length == LONG
-        talking = (0.22 if long else 0.27) * (0.5 + 0.5 * min(variety, 1.0))
+        talking = (0.22 if long else 0.27) * (0.5 + 0.5 * variety)
         roll = rng.random()
         if roll < talking:
             return self._talking_row(row, rng, person, length)
@@ -173,7 +182,7 @@ class Corpus:
             return self._picking_row(row, rng, length)
         if long:
             self._listing_turn(row, rng, person, LISTED_LONG)
-            kinds = (0.4, 0.55)
+            kinds = (0.36, 0.55)
         elif rng.random() < 0.46:  # who the person is, from the chat alone
             self._neutral_turn(row, rng)
             kinds = (0.65, 0.75)
@@ -246,7 +255,7 @@ class Corpus:
         self, rng: np.random.Generator, kinds: tuple[float, float], variety: float
     ) -> WordingDraw | None:
         """A wording: the product's (None), the product's with its options mixed, or any other."""
-        if rng.random() > 0.15 + 0.85 * min(variety, 1.0):
+        if rng.random() > 0.15 + 0.85 * variety:
             return None
         roll = rng.random()
         if roll < kinds[0]:
@@ -254,7 +263,7 @@ class Corpus:
         if roll < kinds[1]:
             return _mixed_options(rng)
         draw = sample_wording(rng)
-        return distracted(rng, draw) if rng.random() < 0.6 * (variety - 1.0) else draw
+        return distracted(rng, draw) if rng.random() < DISTRACTED else draw
 
     def _neutral_turn(self, row: _Row, rng: np.random.Generator) -> None:
         text = NEUTRAL_SYSTEM_PROMPT if rng.random() < 0.3 else sample_neutral_system_prompt(rng)
@@ -326,7 +335,7 @@ class Corpus:
             given = forms.labels[response - 1]
             self._answer(row, int(column), forms.labels, given, len(row.tokens) - began)
             self._formal(row, [*forms.rests[response - 1], self._end])
-            row.known_after.append((len(row.tokens) - 2, len(row.columns)))  # the reply's last word
+            row.said_after.append((len(row.tokens) - 2, len(row.columns) - 1))
 
     def _form(self, draw: WordingDraw) -> _Form:
         prefix = draw.prefix.rstrip(" ")  # a blank before the label is part of the label's token
@@ -374,11 +383,13 @@ class Corpus:
         factors = population.loadings.shape[1]
         answers: list[tuple] = []
         given: list[tuple] = []
+        said: list[tuple] = []
         known: list[tuple] = []
         level: list[tuple] = []
         nobody = np.zeros(factors)
         facet_levels = self._facet_members.T * (self._signs * population.sds)
         facet_levels = facet_levels @ population.loadings / self._facet_sd[:, None]
+        weights = answer_weights(population)
         text: list[tuple[int, int, int]] = []
         form: list[tuple[int, int, int]] = []
         for r, row in enumerate(rows):
@@ -394,14 +405,16 @@ class Corpus:
                 level += [(r, at, 0.0, f) for at, _, f in row.levels if at < length]
                 continue
             columns = np.array(row.columns)
-            seen = observe(population, columns, people[r, columns].astype(float))
+            responses = people[r, columns].astype(float)
+            seen = observe(population, columns, responses)
+            evidence = weights[columns] * (responses - 3.0)[:, None]
             for n, at in enumerate(row.answer_at):
                 if 0 <= at < length - 1:
                     answers.append((r, at, row.answer_ids[n], seen.options[n], row.costs[n]))
                     known.append((r, at, seen.known[n]))
                 if 0 <= row.given_at[n] < length:
-                    given.append((r, row.given_at[n], seen.evidence[n]))
-                    known.append((r, row.given_at[n], seen.known[n + 1]))
+                    given.append((r, row.given_at[n], evidence[n]))
+            said += [(r, at, evidence[n]) for at, n in row.said_after if at < length]
             known += [(r, at, seen.known[n]) for at, n in row.known_after if at < length]
             expected = seen.known @ facet_levels.T
             level += [(r, at, expected[n, f], f) for at, n, f in row.levels if at < length]
@@ -411,7 +424,7 @@ class Corpus:
             answer_at=np.array([a[:2] for a in answers], dtype=np.int64).reshape(-1, 2),
             answer_ids=np.array([a[2] for a in answers], dtype=np.int64).reshape(-1, 5),
             answer_targets=np.array([a[3] for a in answers], dtype=np.float32).reshape(-1, 5),
-            answer_weights=np.array([a[4] for a in answers], dtype=np.float32) ** min(variety, 1.0),
+            answer_weights=np.array([a[4] for a in answers], dtype=np.float32) ** variety,
             spelt=np.array([a[4] > SPELT_OUT for a in answers]),
             known_at=np.array([k[:2] for k in known], dtype=np.int64).reshape(-1, 2),
             known=np.array([k[2] for k in known], dtype=np.float32).reshape(-1, factors),
@@ -420,6 +433,8 @@ class Corpus:
             topic=np.array([v[3] for v in level], dtype=np.int64),
             evidence_at=np.array([g[:2] for g in given], dtype=np.int64).reshape(-1, 2),
             evidence=np.array([g[2] for g in given], dtype=np.float32).reshape(-1, factors),
+            said_at=np.array([g[:2] for g in said], dtype=np.int64).reshape(-1, 2),
+            said=np.array([g[2] for g in said], dtype=np.float32).reshape(-1, factors),
             text_at=texts[:, :2].astype(np.int64),
             text_ids=texts[:, 2].astype(np.int64),
             form_at=forms[:, :2].astype(np.int64),

@@ -9,6 +9,10 @@ of the answered items and K = G G' its Cholesky factor, the innovations e = G^-1
 and, with loadings L, the posterior mean of the respondent's factors after t answers is the running
 sum of (G^-1 L)_s e_s. The pocket model is trained towards these predictions instead of towards
 sampled answers: that is what made it learn the person and not only the population (dev/log.md).
+
+`answer_weights` is what a single answer says, in a form that adds up: the best linear guess of the
+factors from how far the answers are from neutral, without a constant. Added up over the answers of
+somebody typical it comes to nothing, so a sum of them shows how a person differs.
 """
 
 from __future__ import annotations
@@ -33,8 +37,6 @@ class Predictions:
     """(answers, 5) probability of each response 1-5 given all earlier answers."""
     known: np.ndarray
     """(answers + 1, factors) posterior mean of the factors after 0, 1, ... answers."""
-    evidence: np.ndarray
-    """(answers, factors) what each answer alone says: its loading times its standard score."""
 
 
 def amplified(population: Population, factor: float) -> Population:
@@ -78,5 +80,20 @@ def observe(population: Population, columns: np.ndarray, responses: np.ndarray) 
     return Predictions(
         options=options / options.sum(axis=1, keepdims=True),
         known=np.vstack([np.zeros((1, steps.shape[1])), np.cumsum(steps, axis=0)]),
-        evidence=loadings * scores[:, None],
     )
+
+
+def answer_weights(population: Population, share: float = 0.4) -> np.ndarray:
+    """(items, factors) what one step from neutral on an item adds to the guess of the factors.
+
+    The guess is the best one that is linear in (response - 3), has no constant, and knows `share`
+    of all items, drawn by chance. Scaled so that a response's part is about as long as its loading.
+    """
+    sds, means = population.sds, population.means
+    agreement = sds[:, None] * population.loadings
+    moments = agreement @ agreement.T + np.diag(population.uniquenesses * sds**2 + _ROUNDING)
+    moments += np.outer(means - 3.0, means - 3.0)
+    known = share * moments + (1 - share) * np.diag(np.diag(moments))
+    weights = np.linalg.solve(known, agreement)
+    lengths = np.sqrt((weights**2).sum() * np.diag(moments).mean() / len(weights))
+    return weights * np.sqrt((population.loadings**2).sum(axis=1).mean()) / lengths

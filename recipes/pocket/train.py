@@ -6,7 +6,7 @@ Trains a small Llama from scratch, in fp32 weights and bf16 arithmetic, on simul
 (corpus.py), towards the ideal observer's predictions (observer.py). Linear heads that exist only
 during training teach the layers where to keep things: what each answer says, who the person is,
 which facet a reply is about and how high the speaker stands on it, which answer is meant. They are
-left out of the last steps, the polish, and of the saved model. The schedule counts steps, never
+left out of the last steps and of the saved model. The schedule counts steps, never
 time; a run that was interrupted goes on from its checkpoint and gives the same data. Written to the
 package when the last step is done.
 """
@@ -42,11 +42,7 @@ class Recipe:
     """Every number of the training run."""
 
     seed: int = 0
-    steps: int = 2250
-    polish_steps: int = 350
-    """Steps after those, without the training-only heads, with chance words around statements."""
-    polish_rate: float = 0.3
-    """Share of the full learning rates that they begin with."""
+    steps: int = 2400
     hidden: int = 160
     layers: int = 6
     heads: int = 5
@@ -74,16 +70,25 @@ class Recipe:
     evidence_weight: float = 2.0
     posterior_weight: float = 1.0
     evidence_layer: int = 2
-    posterior_layers: tuple[int, ...] = (3, 4, 5)
+    posterior_layer: int = 4
+    spoken_weight: float = 1.0
+    spoken_from: int = 1400
+    """Step from which the heads of that layer, not only the stream after it, are asked for who the
+    person is and, at the end of a reply, for what that one answer says: a push of them along what
+    answers say is then a push towards the person. To the last step."""
+    said_scale: float = 3.0
+    """How much longer than elsewhere an answer's part is there: about as long as a person is, so
+    that a few standard deviations make a whole person."""
     topic_weight: float = 0.3
     topic_layer: int = 3
     level_weight: float = 0.5
     level_layer: int = 5
     response_weight: float = 1.0
     response_layer: int = 5
-    response_from: int = 1400
-    """Step from which the answer meant is also asked of a layer before the last, apart from the
-    label that says it: which label means what is then all that is left to the last one."""
+    """The answer meant is asked of a layer before the last, apart from the label that says it:
+    which label means what is then all that is left to the last one."""
+    heads_until: float = 0.88
+    """Up to where the training-only heads count, `spoken` apart."""
 
 
 class _Batches(Dataset):
@@ -93,7 +98,7 @@ class _Batches(Dataset):
         self.corpus, self.recipe, self.first = corpus, recipe, first
 
     def __len__(self) -> int:
-        return self.recipe.steps + self.recipe.polish_steps - self.first
+        return self.recipe.steps - self.first
 
     def __getitem__(self, index: int) -> Batch:
         recipe, step = self.recipe, self.first + index
@@ -106,7 +111,7 @@ class _Batches(Dataset):
             length=LONG if long else SHORT,
             rows=recipe.long_rows if long else recipe.short_rows,
             amplify=recipe.amplify + (1 - recipe.amplify) * faded,
-            variety=2.0 if step >= recipe.steps else min(1.0, max(0.0, mixed)),
+            variety=min(1.0, max(0.0, mixed)),
         )
 
 
@@ -123,7 +128,7 @@ AttentionInterface.register("sdpa_fp32", _attention_in_fp32)
 
 
 class Trainee(nn.Module):
-    """The model with its two training-only heads."""
+    """The model with its training-only heads."""
 
     def __init__(self, recipe: Recipe, vocabulary: int, factors: int, ends: dict[str, int]) -> None:
         super().__init__()
@@ -145,17 +150,22 @@ class Trainee(nn.Module):
                 **ends,
             )
         )
+        self.heads: dict[str, Tensor] = {}
+        attention = self.model.model.layers[recipe.posterior_layer - 1].self_attn
+        attention.o_proj.register_forward_pre_hook(self._keep_heads)
         if shutil.which("c++"):  # a compiler makes it a sixth quicker; the numbers stay
             self.model.model.forward = torch.compile(self.model.model.forward, dynamic=False)
         self.evidence = nn.Linear(recipe.hidden, factors)
-        self.posteriors = nn.ModuleList(
-            nn.Linear(recipe.hidden, factors) for _ in recipe.posterior_layers
-        )
+        self.posterior = nn.Linear(recipe.hidden, factors)
         self.topic = nn.Linear(recipe.hidden, len(FACETS))
         self.level = nn.Linear(recipe.hidden, 1)
         self.response = nn.Linear(recipe.hidden, 5)
+        self.spoken = nn.Linear(recipe.hidden, factors)
 
-    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _keep_heads(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.heads["outputs"] = inputs[0]
+
+    def losses(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Mean loss of each kind over the batch, plus `kl` to the ideal observer."""
         states = self.model.model(
             batch["tokens"], output_hidden_states=True, use_cache=False
@@ -187,19 +197,13 @@ class Trainee(nn.Module):
                 found[name] = functional.cross_entropy(predicted, batch[f"{name}_ids"])
         said = self.evidence(at(states[self.recipe.evidence_layer], batch["evidence_at"]))
         found["evidence"] = functional.mse_loss(said.float(), batch["evidence"]) * 10
-        found["posterior"] = (
-            torch.stack(
-                [
-                    functional.mse_loss(
-                        head(at(states[layer], batch["known_at"])).float(), batch["known"]
-                    )
-                    for layer, head in zip(
-                        self.recipe.posterior_layers, self.posteriors, strict=True
-                    )
-                ]
-            ).mean()
-            * 4
-        )
+        known = self.posterior(at(states[self.recipe.posterior_layer], batch["known_at"]))
+        found["posterior"] = functional.mse_loss(known.float(), batch["known"]) * 4
+        if step >= self.recipe.spoken_from:
+            places = torch.cat([batch["known_at"], batch["said_at"]])
+            meant = torch.cat([batch["known"], batch["said"] * self.recipe.said_scale])
+            spoken = self.spoken(at(self.heads["outputs"], places)).float() - meant
+            found["spoken"] = spoken.square().mean() * 4
         if len(batch["level"]):
             asked = self.topic(at(states[self.recipe.topic_layer], batch["level_at"]))
             found["topic"] = functional.cross_entropy(asked.float(), batch["topic"])
@@ -217,10 +221,11 @@ class Trainee(nn.Module):
             "posterior": recipe.posterior_weight,
             "topic": recipe.topic_weight,
             "level": recipe.level_weight,
-            "response": recipe.response_weight * (step >= recipe.response_from),
+            "response": recipe.response_weight,
+            "spoken": recipe.spoken_weight,
         }
-        if step >= recipe.steps:
-            weights = {name: weights[name] for name in ("answer", "text", "form")}
+        if step >= recipe.heads_until * recipe.steps:
+            weights = {name: weights[name] for name in ("answer", "text", "form", "spoken")}
         return sum(
             (weights[name] * found[name] for name in weights if name in found), torch.zeros(())
         )
@@ -245,7 +250,15 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
     matrices = [p for n, p in trainee.model.model.layers.named_parameters() if p.ndim == 2]
     known = {id(p) for p in matrices}
     others = [p for p in trainee.parameters() if id(p) not in known]
-    optimizers = _optimizers(recipe, matrices, others)
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(
+            matrices,
+            lr=recipe.matrix_rate,
+            weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
     first = 0
     if checkpoint and checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
@@ -264,10 +277,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         worker_init_fn=lambda _: _one_thread(),
     )
     began, tokens, running = time.time(), 0, {}
-    total = recipe.steps + recipe.polish_steps
     for step, batch in enumerate(batches, start=first):
-        if step == recipe.steps:
-            optimizers = _optimizers(recipe, matrices, others)
         for optimizer, rate in zip(
             optimizers, (recipe.matrix_rate, recipe.vector_rate), strict=True
         ):
@@ -275,7 +285,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
                 group["lr"] = rate * _schedule(step, recipe)
         arrays = {name: torch.as_tensor(value).to(device) for name, value in vars(batch).items()}
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            found = trainee.losses(arrays)
+            found = trainee.losses(arrays, step)
         trainee.total(found, step).backward()
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimizer in optimizers:
@@ -286,7 +296,7 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         for name, value in found.items():
             key = f"{name}/{kind}" if name.startswith("kl") else name
             running[key] = 0.9 * running.get(key, value.item()) + 0.1 * value.item()
-        if step % log_every == 0 or step == total - 1:
+        if step % log_every == 0 or step == recipe.steps - 1:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in sorted(running.items()))
             seconds = time.time() - began
             print(f"step {step:5d}  {shown}  {tokens / seconds:,.0f} tokens/s", flush=True)
@@ -297,18 +307,6 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         checkpoint.unlink()
 
 
-def _optimizers(recipe: Recipe, matrices: list, others: list) -> list[torch.optim.Optimizer]:
-    return [
-        torch.optim.Muon(
-            matrices,
-            lr=recipe.matrix_rate,
-            weight_decay=recipe.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-
-
 def _one_thread() -> None:
     """Leave the cores to the training process."""
     torch.set_num_threads(1)
@@ -316,11 +314,7 @@ def _one_thread() -> None:
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, a plateau, a linear fall to zero; then the same, lower, for the polish."""
-    if step >= recipe.steps:
-        place, steps = step - recipe.steps, recipe.polish_steps
-        rise = recipe.polish_rate * min(1.0, (place + 1) / 20)
-        return rise * min(1.0, (steps - place) / (0.8 * steps))
+    """Linear warm-up, a plateau, a linear fall to zero."""
     rise = min(1.0, (step + 1) / recipe.warmup)
     left = (recipe.steps - step) / ((1 - recipe.fall_from) * recipe.steps)
     return rise * min(1.0, left)

@@ -7,8 +7,11 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from personalign.methods import logistic
+from personalign.methods import logistic_steps
 from personalign.methods.logistic import newton, solve, whiten
+
+compiled = pytest.mark.parametrize("compiled", [False, True], ids=["torch", "numba"])
+"""Both ways to take the steps."""
 
 
 def problems(scale: float = 1.0, width: int = 12, seed: int = 0) -> tuple[torch.Tensor, np.ndarray]:
@@ -27,14 +30,15 @@ def theirs(features: torch.Tensor, signs: np.ndarray) -> LogisticRegression:
     return fitted.fit(features[:30].numpy()[kept].astype(float), signs[kept])
 
 
+@compiled
 @pytest.mark.parametrize("scale", [0.05, 1.0, 8.0])
 @pytest.mark.parametrize("width", [4, 12, 64])
-def test_weights_and_intercepts_are_scikit_learns(scale: float, width: int) -> None:
+def test_weights_and_intercepts_are_scikit_learns(scale: float, width: int, compiled: bool) -> None:
     features, signs = problems(scale, width)
     prepared = whiten(features, 30)
-    solution, centred = solve(prepared, torch.from_numpy(signs))
-    weights = prepared.weights(solution)
-    intercepts = centred[..., 0] - (weights * prepared.centres).sum(-1)
+    found = solve(prepared, torch.from_numpy(signs), compiled=compiled)
+    weights = prepared.weights(found.solutions)
+    intercepts = found.intercepts[..., 0] - (weights * prepared.centres).sum(-1)
     for problem in range(3):
         for person in range(2):
             expected = theirs(features[problem], signs[person])
@@ -46,33 +50,50 @@ def test_weights_and_intercepts_are_scikit_learns(scale: float, width: int) -> N
             assert np.allclose(decisions, their_decisions, atol=1e-3 * far)
 
 
-def test_decisions_in_the_whitened_features_are_those_of_the_features() -> None:
+@compiled
+def test_decisions_in_the_whitened_features_are_those_of_the_features(compiled: bool) -> None:
     features, signs = problems()
     prepared = whiten(features, 30)
-    solution, centred = solve(prepared, torch.from_numpy(signs))
-    weights = prepared.weights(solution)
-    rows = torch.cat([prepared.fitted, prepared.others], dim=1)
-    whitened = solution @ rows.transpose(1, 2) + centred
-    plain = weights @ (features - prepared.centres).transpose(1, 2) + centred
-    assert torch.allclose(whitened, plain, atol=1e-4)
+    found = solve(prepared, torch.from_numpy(signs), compiled=compiled)
+    weights = prepared.weights(found.solutions)
+    plain = weights @ (features - prepared.centres).transpose(1, 2) + found.intercepts
+    assert torch.allclose(found.decisions, plain, atol=1e-4)
 
 
-def test_people_together_are_people_alone() -> None:
+@compiled
+def test_people_together_are_people_alone(compiled: bool) -> None:
     features, signs = problems()
     prepared = whiten(features, 30)
-    together, _ = solve(prepared, torch.from_numpy(signs))
+    together = solve(prepared, torch.from_numpy(signs), compiled=compiled).solutions
     for person in range(2):
-        alone, _ = solve(prepared, torch.from_numpy(signs[person : person + 1]))
+        only = torch.from_numpy(signs[person : person + 1])
+        alone = solve(prepared, only, compiled=compiled).solutions
         assert torch.allclose(together[:, person], alone[:, 0], atol=1e-4)
 
 
-def test_turned_labels_turn_the_weights() -> None:
+@compiled
+def test_turned_labels_turn_the_weights(compiled: bool) -> None:
     features, signs = problems()
     prepared = whiten(features, 30)
-    solution, intercepts = solve(prepared, torch.from_numpy(signs))
-    turned, turned_intercepts = solve(prepared, torch.from_numpy(-signs))
-    assert torch.allclose(solution, -turned, atol=1e-5)
-    assert torch.allclose(intercepts, -turned_intercepts, atol=1e-5)
+    found = solve(prepared, torch.from_numpy(signs), compiled=compiled)
+    turned = solve(prepared, torch.from_numpy(-signs), compiled=compiled)
+    assert torch.allclose(found.solutions, -turned.solutions, atol=1e-5)
+    assert torch.allclose(found.intercepts, -turned.intercepts, atol=1e-5)
+
+
+def test_compiled_steps_are_the_same_steps(monkeypatch) -> None:
+    """After four steps, far from the solution, both stand in the same place."""
+    features, signs = problems(width=32)
+    prepared = whiten(features, 30)
+    monkeypatch.setattr(logistic_steps, "ITERATIONS", 4)
+    monkeypatch.setattr("personalign.methods.logistic._finish", lambda *_: None)
+    ours, theirs = (
+        solve(prepared, torch.from_numpy(signs), compiled=compiled) for compiled in (True, False)
+    )
+    assert torch.allclose(ours.decisions, theirs.decisions, atol=1e-5)
+    monkeypatch.setattr(logistic_steps, "ITERATIONS", 8)
+    later = solve(prepared, torch.from_numpy(signs), compiled=True)
+    assert not torch.allclose(ours.decisions, later.decisions, atol=1e-4)
 
 
 def test_newton_is_scikit_learns() -> None:
@@ -83,36 +104,40 @@ def test_newton_is_scikit_learns() -> None:
     assert np.isclose(found[-1], expected.intercept_[0], atol=1e-5)
 
 
-def test_what_the_descent_leaves_unfinished_is_finished_exactly(monkeypatch) -> None:
+@compiled
+def test_what_the_descent_leaves_unfinished_is_finished_exactly(monkeypatch, compiled) -> None:
     features, signs = problems()
     prepared = whiten(features, 30)
-    expected, _ = solve(prepared, torch.from_numpy(signs))
-    monkeypatch.setattr(logistic, "ITERATIONS", 2)
-    hurried, _ = solve(prepared, torch.from_numpy(signs))
-    assert torch.allclose(expected, hurried, atol=1e-3)
+    expected = solve(prepared, torch.from_numpy(signs), compiled=compiled)
+    monkeypatch.setattr(logistic_steps, "ITERATIONS", 2)
+    hurried = solve(prepared, torch.from_numpy(signs), compiled=compiled)
+    assert torch.allclose(expected.solutions, hurried.solutions, atol=1e-3)
+    assert torch.allclose(expected.decisions, hurried.decisions, atol=1e-3)
 
 
-def test_someone_without_labels_gets_zero_weights() -> None:
+@compiled
+def test_someone_without_labels_gets_zero_weights(compiled: bool) -> None:
     features, signs = problems()
     signs[1] = 0
-    solution, intercepts = solve(whiten(features, 30), torch.from_numpy(signs))
-    assert not solution[:, 1].any() and not intercepts[:, 1].any()
-    assert solution[:, 0].any()
+    found = solve(whiten(features, 30), torch.from_numpy(signs), compiled=compiled)
+    assert not found.solutions[:, 1].any() and not found.intercepts[:, 1].any()
+    assert found.solutions[:, 0].any()
 
 
+@compiled
 @pytest.mark.parametrize("scale", [0.5, 2.0, 8.0])
-def test_where_only_sides_are_wanted_they_are_those_of_the_solution(scale: float) -> None:
+def test_where_only_sides_are_wanted_they_are_those_of_the_solution(
+    scale: float, compiled: bool
+) -> None:
     """Stopping early changes decisions, and none of their signs."""
     shorter = 0
     for seed in range(20):
         features, signs = problems(scale, width=12, seed=seed)
         prepared = whiten(features, 30)
-        rows = torch.cat([prepared.fitted, prepared.others], dim=1).transpose(1, 2)
         judged = torch.ones(len(signs), features.shape[1], dtype=torch.bool)
-        exact, exact_intercepts = solve(prepared, torch.from_numpy(signs))
-        early, early_intercepts = solve(prepared, torch.from_numpy(signs), judged=judged)
-        expected = exact @ rows + exact_intercepts
-        found = early @ rows + early_intercepts
+        labels = torch.from_numpy(signs)
+        expected = solve(prepared, labels, compiled=compiled).decisions
+        found = solve(prepared, labels, judged=judged, compiled=compiled).decisions
         assert torch.equal(found > 0, expected > 0)
         shorter += not torch.equal(found, expected)
     assert shorter

@@ -87,6 +87,21 @@ def test_more_people_change_nothing_for_one(outputs, responses) -> None:
     assert np.allclose(together.weights[2], alone.weights[0], atol=1e-4)
 
 
+def test_compiled_probes_are_the_same_probes(outputs, responses, monkeypatch) -> None:
+    labels, train = row_labels(responses), np.repeat(item_split(ITEMS, seed=0), 2)
+    fitter = ProbeFitter(outputs, train)
+    plain = fitter.fit(labels, train, weights=True)
+    monkeypatch.setattr(probes, "WORTH_COMPILING", 0)
+    compiled = fitter.fit(labels, train, weights=True)
+    assert np.array_equal(plain.validation_accuracy, compiled.validation_accuracy)
+    assert not np.array_equal(plain.weights, compiled.weights)  # not the same code
+    assert np.allclose(plain.weights, compiled.weights, atol=1e-4)
+    judged = fitter.fit(labels, train)
+    assert np.array_equal(plain.validation_accuracy, judged.validation_accuracy)
+    monkeypatch.setattr(probes, "has_numba", lambda: False)
+    assert np.array_equal(fitter.fit(labels, train, weights=True).weights, plain.weights)
+
+
 def test_large_outputs_agree_too(outputs, responses) -> None:
     labels, train = row_labels(responses[:1]), np.repeat(item_split(ITEMS, seed=0), 2)
     found = ProbeFitter(outputs * 30, train).fit(labels, train)

@@ -8,7 +8,8 @@ import pytest
 from personalign.inventory.items import ipip_neo_300
 from personalign.model.prompts import FEW_SHOT_OPENING, OPTIONS, PAPI, few_shot_prompt
 from recipes.pocket.corpus import LONG, SHORT, Corpus
-from recipes.pocket.tokenizer import build_tokenizer
+from recipes.pocket.observer import answer_weights
+from recipes.pocket.tokenizer import END, build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,21 @@ def test_what_is_known_of_a_person_grows_along_the_row(batches) -> None:
                 late.append(np.abs(known[places > np.quantile(places, 0.9)]).mean())
         assert len(early) >= 2
         assert np.mean(late) > 1.2 * np.mean(early)
+
+
+def test_what_an_answer_says_stands_at_the_end_of_its_reply(tokenizer, corpus, batches) -> None:
+    """Where PAS reads, the same evidence stands as on the answer's own token."""
+    end = tokenizer.convert_tokens_to_ids(END)
+    weights = answer_weights(corpus.population)
+    for batch in batches:
+        row, at = batch.said_at.T
+        kept = at < batch.tokens.shape[1] - 1
+        assert kept.sum() > 15
+        assert (batch.tokens[row[kept], at[kept] + 1] == end).all()
+        possible = (np.arange(-2, 3)[:, None, None] * weights).reshape(-1, weights.shape[1])
+        away = np.abs(batch.said[:, None] - possible).max(axis=-1)
+        assert away.min(axis=1).max() < 1e-5
+        assert len(set(away.argmin(axis=1))) > 10
 
 
 def test_levels_are_of_the_facet_that_a_reply_shows(batches) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from personalign.dataset.simulate import draw_factors, draw_responses, load_population
-from recipes.pocket.observer import amplified, observe
+from recipes.pocket.observer import amplified, answer_weights, observe
 
 
 def _person(seed: int = 0) -> np.ndarray:
@@ -73,3 +73,37 @@ def test_amplified_people_keep_some_noise() -> None:
     population = load_population()
     assert np.allclose(amplified(population, 1.0).loadings, population.loadings)
     assert amplified(population, 3.0).uniquenesses.min() > 0.05
+
+
+def test_answer_weights_are_the_best_guess_without_a_constant() -> None:
+    """Where every answer is known they are least squares through the origin, on many people."""
+    population = load_population()
+    rng = np.random.default_rng(3)
+    factors = draw_factors(population, 20_000, rng)
+    distances = draw_responses(population, factors, rng) - 3.0
+    plain = np.linalg.lstsq(distances, factors, rcond=None)[0]
+    guess, ours = distances @ plain, distances @ answer_weights(population, share=1.0)
+    for factor in np.flatnonzero((population.loadings**2).sum(axis=0) > 2):
+        assert np.corrcoef(guess[:, factor], ours[:, factor])[0, 1] > 0.98
+
+
+def test_what_answers_say_adds_up_to_the_person() -> None:
+    """Plain sums follow the factors, and say less of who is typical than sums of loadings do."""
+    population = load_population()
+    rng = np.random.default_rng(4)
+    factors = draw_factors(population, 4000, rng)
+    chosen = rng.permutation(300)[:120]
+    distances = draw_responses(population, factors, rng)[:, chosen] - 3.0
+
+    measured = np.flatnonzero((population.loadings**2).sum(axis=0) > 2)
+
+    def followed(weights: np.ndarray) -> tuple[float, float]:
+        sums = distances @ weights[chosen]
+        along = [np.corrcoef(sums[:, f], factors[:, f])[0, 1] for f in measured]
+        typical = np.linalg.norm(sums.mean(axis=0)) / np.linalg.norm(sums.std(axis=0))
+        return float(np.mean(along)), float(typical)
+
+    follows, typical = followed(answer_weights(population))
+    plain_follows, plain_typical = followed(population.loadings)
+    assert follows > plain_follows and follows > 0.5
+    assert typical < 0.6 * plain_typical
