@@ -70,7 +70,7 @@ def test_who_it_is_told_to_be_shows_in_its_answers(pocket, people) -> None:
 def test_it_still_knows_who_it_is_in_another_wording(pocket, people, wording) -> None:
     none, told = NoPersona(pocket, wording=wording), FewShot(pocket, wording=wording)
     assert _composite(told, people) < 0.95 * _composite(none, people)
-    assert _composite(none, people) < 1.25 * _composite(NoPersona(pocket), people)
+    assert _composite(none, people) < 1.15 * _composite(NoPersona(pocket), people)
 
 
 @pytest.mark.slow
@@ -88,17 +88,15 @@ def test_released_people_score_as_the_card_says(pocket, released, tmp_path) -> N
     people = read_people(released / "papi" / "respondents_dev.json")
     assert _composite(NoPersona(pocket), people) <= 3.0
     assert _composite(FewShot(pocket), people) <= 2.05
-    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.6
+    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.62
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wording", [REWORDED, SHUFFLED], ids=lambda wording: wording.name)
 def test_released_people_in_another_wording(pocket, released, wording) -> None:
-    """Other words still cost it something (its card has the figures); another order hardly does."""
-    most = {"reworded": (3.7, 2.8), "shuffled": (3.3, 2.45)}[wording.name]
     people = read_people(released / "papi" / "respondents_dev.json").select(slice(0, 30))
-    assert _composite(NoPersona(pocket, wording=wording), people) <= most[0]
-    assert _composite(FewShot(pocket, wording=wording), people) <= most[1]
+    assert _composite(NoPersona(pocket, wording=wording), people) <= 3.3
+    assert _composite(FewShot(pocket, wording=wording), people) <= 2.4
 
 
 @pytest.mark.slow
