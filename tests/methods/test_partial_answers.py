@@ -13,6 +13,7 @@ from personalign.methods.few_shot import FewShot
 from personalign.methods.pas import Pas
 from personalign.methods.reference import RIDGE_PENALTIES, Ridge, reference_methods
 from personalign.methods.registry import METHODS, get_method
+from personalign.methods.trained import TrainedMethod
 from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
 from personalign.model.prompts import OPTIONS
@@ -65,6 +66,9 @@ def test_pas_labels_the_twenty(decoder, few, tmp_path) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_answers_as_someone_of_twenty_answers(name, decoder, few, tmp_path) -> None:
     settings = {"heads": 2, "cache": tmp_path} if name == "pas" else {}
+    if issubclass(METHODS[name], TrainedMethod):  # as little training as there can be
+        length = "steps" if "steps" in METHODS[name].settings_taken() else "epochs"
+        settings = {"work": tmp_path, length: 1}
     items = few.inventory.held_out[:5]
     predicted = get_method(name, decoder=decoder, **settings).predict(few, items)
     assert predicted.shape == (3, 5) and predicted.min() >= 1 and predicted.max() <= 5

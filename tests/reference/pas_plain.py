@@ -88,7 +88,7 @@ def align_plainly(
         for alpha in tried:
             if alpha not in persona.errors:
                 answers = answer_plainly(decoder, persona, alpha, asked, wording, text=text)
-                persona.errors[alpha] = error_plainly(asked, given, answers)
+                persona.errors[alpha] = round(error_plainly(asked, given, answers), 9)
         known = sorted(persona.errors)
         best = min(known, key=lambda alpha: (persona.errors[alpha], alpha))
         below = max((a for a in known if a < best), default=best)

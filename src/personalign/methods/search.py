@@ -145,7 +145,7 @@ def composites(
     for trait in sorted(set(traits.tolist())):
         count = both[:, traits == trait].sum(axis=1)
         total += difference[:, traits == trait].sum(axis=1) / np.maximum(count, 1)
-    return total
+    return total.round(9)  # sums of shares: equal errors are equal numbers, so that ties are ties
 
 
 def _beside_best(points: dict[float, float]) -> list[float]:
