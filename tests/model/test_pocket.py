@@ -9,6 +9,7 @@ from personalign.dataset.papi import read_people
 from personalign.dataset.people import Respondents
 from personalign.dataset.simulate import simulate
 from personalign.evaluation.aligned import aligned_score
+from personalign.evaluation.statistics import paired_difference
 from personalign.evaluation.swap import swap_control
 from personalign.inventory.items import ipip_neo_300
 from personalign.methods.few_shot import FewShot
@@ -74,12 +75,15 @@ def test_it_still_knows_who_it_is_in_another_wording(pocket, people, wording) ->
 
 
 @pytest.mark.slow
-def test_pas_moves_it_towards_the_person(pocket, people, tmp_path) -> None:
-    pas = Pas(pocket, cache=tmp_path)
+def test_pas_moves_it_towards_the_person(pocket, tmp_path) -> None:
+    """On average, that is: for about one in five it is farther off than the plain model."""
+    people = simulate(40, seed=2024)
     items = people.inventory.held_out
-    answers = _answers(pas, people, items)
-    assert _composite(pas, people) < _composite(NoPersona(pocket), people)
-    assert swap_control(answers, people, items).difference.interval.low > 0
+    pushed = _answers(Pas(pocket, cache=tmp_path), people, items)
+    plain = _answers(NoPersona(pocket), people, items)
+    scores = [aligned_score(answers, people, items).per_person for answers in (pushed, plain)]
+    assert paired_difference(*scores).interval.high < 0
+    assert swap_control(pushed, people, items).difference.interval.low > 0
 
 
 @pytest.mark.slow
