@@ -25,9 +25,9 @@ tags: [personality, IPIP-NEO, simulated]
 
 A Llama of 2.4 million parameters (6 layers of 5 heads of 32, fp32) that comes with Personalign so
 that everything can be tried with no download. It answers the IPIP-NEO questionnaire as the average
-respondent, or as the person whose answers its system prompt lists or who answered earlier in the
-chat, and it makes a little small talk. It shows that the method and the chain work. **It is no
-evidence about large models**, and nobody's advice.
+respondent, or as the person whom its system prompt describes or lists answers of, or who answered
+earlier in the chat, and it makes a little small talk. It shows that the method and the chain work.
+**It is no evidence about large models**, and nobody's advice.
 
 ## Training data
 
@@ -38,6 +38,12 @@ people it is measured on below. The other 75 are the clean half.
 
 `make pocket` trains it again: {steps:,} steps, seeded, bf16 arithmetic. Targets of an answer are
 the ideal observer's probabilities given all earlier answers (`recipes/pocket/observer.py`).
+
+**It was trained to be pushed.** In the last {pushed:,} of the steps, every other one lays PAS's own
+push of a simulated person onto the heads and asks for that person's answers and talk
+(`recipes/pocket/pushed.py`). So what PAS reaches here says that PAS is carried out rightly, and how
+much of a person fits through such a push; it says nothing of how far PAS gets on a model that was
+not trained for it, nor how it compares with other methods there.
 
 ## Measured
 
@@ -78,7 +84,8 @@ def main() -> None:
         raise SystemExit("These figures were measured on other weights; measure again.")
     recipe = json.loads((POCKET_FOLDER / "recipe.json").read_text())
     card = CARD.format(
-        steps=recipe["steps"],
+        steps=recipe["steps"] + recipe["pushed_steps"],
+        pushed=recipe["pushed_steps"],
         fingerprint=fingerprint[:12],
         scores="\n".join(_score(*row) for row in scores.items()),
         speakers=next(iter(texts.values()))["people"],

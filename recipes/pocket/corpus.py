@@ -25,6 +25,7 @@ from personalign.dataset.simulate import (
 )
 from personalign.inventory.items import ipip_neo_300
 from personalign.inventory.keys import FACETS
+from personalign.methods.facet_prompt import describe
 from personalign.model.prompts import FEW_SHOT_OPENING, NEUTRAL_SYSTEM_PROMPT, OPTIONS, PAPI
 from recipes.pocket import dialogue
 from recipes.pocket.observer import amplified, answer_weights, observe
@@ -130,11 +131,13 @@ class Corpus:
             for encoding in tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)
         ]
         special = tokenizer.convert_tokens_to_ids
-        self._begin, self._pad, self._end = special(BEGIN), special(PAD), special(END)
+        self._begin, self._end, self.pad = special(BEGIN), special(END), special(PAD)
         self._role = {"system": special(SYSTEM), "user": special(USER)}
         self._role["assistant"] = special(ASSISTANT)
         self._options = tuple(self._encode(OPTIONS[r])[0] for r in range(1, 6))
         self._questions = self._encode_many([PAPI.ask_statement(s) for s in self.statements])
+        neutral = self._encode(NEUTRAL_SYSTEM_PROMPT)
+        self._nobody = [self._begin, self._role["system"], *neutral, self._end]
         self._opening = self._encode(FEW_SHOT_OPENING)
         self._first_line = self._encode_many([f"{s}:" for s in self.statements])
         self._next_line = self._encode_many([f";{s}:" for s in self.statements])
@@ -152,42 +155,83 @@ class Corpus:
         self._signs = np.array([item.sign for item in self.items])
         assert set(_FACET_ORDER) == set(FACETS)
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The token that says response 1-5 in the product's wording."""
+        return self._papi.labels
+
+    def question(self, column: int) -> list[int]:
+        """An item's chat in the product's wording, nobody described, up to the label."""
+        asked = [self._role["user"], *self._questions[column], self._end]
+        return [*self._nobody, *asked, self._role["assistant"], *self._papi.prefix]
+
+    def reply(self, column: int, response: int) -> list[int]:
+        """The same chat up to the last word of a whole reply."""
+        return [
+            *self.question(column),
+            self._papi.labels[response - 1],
+            *self._papi.rests[response - 1],
+        ]
+
+    def talk(
+        self, rng: np.random.Generator, person: np.ndarray, length: int
+    ) -> tuple[list[int], list[tuple[int, int]]]:
+        """Dialogue with nobody described in which the person shows: token ids, and the places
+        after which a word of a reply is predicted, each with that word's token."""
+        row = _Row(tokens=list(self._nobody))
+        while len(row.tokens) < length:
+            self._talk(row, dialogue.sample_dialogue_about(rng, self._facets(person))[1])
+        return row.tokens[:length], [place for place in row.text if place[0] < length - 1]
+
     def batch(
-        self, step: int, *, length: int, rows: int, amplify: float = 1.0, variety: float = 1.0
+        self,
+        step: int,
+        *,
+        length: int,
+        rows: int,
+        amplify: float = 1.0,
+        variety: float = 1.0,
+        described: float = 0.0,
     ) -> Batch:
         """The batch of one training step.
 
         amplify: how much stronger traits show than in people. variety: 0 is nearly all the
         product's own wording, every answer counting alike; 1 is the full mixture of wordings and
-        dialogue, an answer counting by what it took to ask.
+        dialogue, an answer counting by what it took to ask. described: share of the system prompts
+        with somebody's answers that describe the person in sentences instead of listing answers.
         """
         rng = np.random.default_rng([self.seed, step, length])
         population = amplified(self.population, amplify)
         people = draw_responses(population, draw_factors(population, rows, rng), rng)
-        drawn = [self._row(rng, person, length, variety) for person in people]
+        drawn = [self._row(rng, person, length, variety, described) for person in people]
         return self._collate(drawn, people, population, length, variety)
 
     def _row(
-        self, rng: np.random.Generator, person: np.ndarray, length: int, variety: float
+        self,
+        rng: np.random.Generator,
+        person: np.ndarray,
+        length: int,
+        variety: float,
+        described: float,
     ) -> _Row:
         row = _Row(tokens=[self._begin])
         long = length == LONG
         talking = (0.22 if long else 0.27) * (0.5 + 0.5 * variety)
         roll = rng.random()
         if roll < talking:
-            return self._talking_row(row, rng, person, length)
+            return self._talking_row(row, rng, person, length, described)
         if not long and roll < talking + 0.04:
             return self._general_row(row, rng, length)
         if not long and roll < talking + 0.1:
             return self._picking_row(row, rng, length)
         if long:
-            self._listing_turn(row, rng, person, LISTED_LONG)
+            self._listing_turn(row, rng, person, LISTED_LONG, described)
             kinds = (0.36, 0.55)
         elif rng.random() < 0.46:  # who the person is, from the chat alone
             self._neutral_turn(row, rng)
             kinds = (0.65, 0.75)
         else:
-            self._listing_turn(row, rng, person, LISTED_SHORT)
+            self._listing_turn(row, rng, person, LISTED_SHORT, described)
             kinds = (0.1, 0.35)
         order = rng.permutation(300)
         if rng.random() < 0.3:  # ask about listed items too
@@ -196,7 +240,12 @@ class Corpus:
         return row
 
     def _talking_row(
-        self, row: _Row, rng: np.random.Generator, person: np.ndarray, length: int
+        self,
+        row: _Row,
+        rng: np.random.Generator,
+        person: np.ndarray,
+        length: int,
+        described: float,
     ) -> _Row:
         """Dialogue of a person who was described or asked before, on what the dialogue shows."""
         facets = self._facets(person)
@@ -204,7 +253,10 @@ class Corpus:
         about = np.isin(self._facet_codes, [facet for facet, _ in talks[:2]])
         roll = rng.random()
         if length == LONG:
-            self._listing_turn(row, rng, person, LISTED_LONG)
+            self._listing_turn(row, rng, person, LISTED_LONG, described)
+        elif roll < 0.6 and described and rng.random() < described:
+            chosen = {facet for facet, _ in talks[:2]} | set(rng.choice(_FACET_ORDER, 3).tolist())
+            self._described_turn(row, person, sorted(chosen))
         elif roll < 0.6:
             chosen = np.concatenate(
                 [rng.permutation(np.flatnonzero(about))[:14], rng.permutation(300)[:6]]
@@ -271,9 +323,18 @@ class Corpus:
             row.tokens += [self._role["system"], *self._encode(text), self._end]
 
     def _listing_turn(
-        self, row: _Row, rng: np.random.Generator, person: np.ndarray, listed: tuple[int, int]
+        self,
+        row: _Row,
+        rng: np.random.Generator,
+        person: np.ndarray,
+        listed: tuple[int, int],
+        described: float,
     ) -> None:
         """A system prompt with some of the person's answers, in the published format or another."""
+        if described and rng.random() < described:
+            count = 30 if listed == LISTED_LONG else int(rng.integers(2, 9))
+            self._described_turn(row, person, rng.permutation(_FACET_ORDER)[:count].tolist())
+            return
         k = int(rng.integers(listed[0], listed[1] + 1))
         if listed == LISTED_LONG and rng.random() < 0.4:
             k = 120
@@ -288,12 +349,24 @@ class Corpus:
         else:
             pairs = [(self.statements[c], int(person[c])) for c in chosen]
             row.tokens += self._encode(sample_persona_list(rng)(pairs))
-            row.columns += [int(c) for c in chosen]
-            row.answer_at += [-1] * k
-            row.answer_ids += [self._options] * k
-            row.costs += [0] * k
-            row.given_at += [-1] * k
+            self._mentioned(row, chosen)
         row.tokens.append(self._end)
+
+    def _described_turn(self, row: _Row, person: np.ndarray, facets: list[str]) -> None:
+        """facet-prompt's description, by the tuning answers, as a system prompt."""
+        keyed = np.where(self._signs < 0, 6 - person, person)[self.tuning]
+        of = self._facet_codes[self.tuning]
+        means = {facet: float(keyed[of == facet].mean()) for facet in FACETS if facet in facets}
+        row.tokens += [self._role["system"], *self._encode(describe(means) or ""), self._end]
+        self._mentioned(row, self.tuning[np.isin(of, facets)])
+
+    def _mentioned(self, row: _Row, columns: np.ndarray) -> None:
+        """Answers that are known from here on, and sit on no token of their own."""
+        row.columns += [int(column) for column in columns]
+        row.answer_at += [-1] * len(columns)
+        row.answer_ids += [self._options] * len(columns)
+        row.costs += [0] * len(columns)
+        row.given_at += [-1] * len(columns)
 
     def _published_list(self, row: _Row, chosen: np.ndarray, person: np.ndarray) -> None:
         row.tokens += self._opening
@@ -379,7 +452,7 @@ class Corpus:
         length: int,
         variety: float,
     ) -> Batch:
-        tokens = np.full((len(rows), length), self._pad, dtype=np.int64)
+        tokens = np.full((len(rows), length), self.pad, dtype=np.int64)
         factors = population.loadings.shape[1]
         answers: list[tuple] = []
         given: list[tuple] = []

@@ -73,14 +73,30 @@ def observe(population: Population, columns: np.ndarray, responses: np.ndarray) 
     diagonal = np.diag(root)
     mean = means + sds * (scores - diagonal * innovations)
     sd = sds * np.sqrt(np.maximum(diagonal**2 - rounding, 0.05 * rounding))
-    cumulative = ndtr((_EDGES[None, :] - mean[:, None]) / sd[:, None])
-    options = np.diff(cumulative, axis=1, prepend=0.0, append=1.0)
-    options = np.maximum(options, 1e-4)
     steps = gains * innovations[:, None]
     return Predictions(
-        options=options / options.sum(axis=1, keepdims=True),
+        options=_options(mean, sd),
         known=np.vstack([np.zeros((1, steps.shape[1])), np.cumsum(steps, axis=0)]),
     )
+
+
+def after_all(population: Population, known: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    """(people, items, 5) probability of each response to each item after all known answers.
+
+    known: (known,) columns of different items. responses: (people, known) 1-5. A known item is
+    predicted from the others' answers.
+    """
+    rounding = _ROUNDING / population.sds**2
+    covariance = population.loadings @ population.loadings.T + np.diag(population.uniquenesses)
+    precision = np.linalg.inv(covariance[np.ix_(known, known)] + np.diag(rounding[known]))
+    scores = (responses - population.means[known]) / population.sds[known]
+    gains = covariance[:, known] @ precision
+    means = scores @ gains.T
+    variances = np.diag(covariance) - (gains * covariance[:, known]).sum(axis=1)
+    means[:, known] = scores - scores @ precision / np.diag(precision)
+    variances[known] = 1 / np.diag(precision) - rounding[known]
+    sds = population.sds * np.sqrt(np.maximum(variances, 0.05 * rounding))
+    return _options(population.means + population.sds * means, sds)
 
 
 def answer_weights(population: Population, share: float = 0.4) -> np.ndarray:
@@ -97,3 +113,10 @@ def answer_weights(population: Population, share: float = 0.4) -> np.ndarray:
     weights = np.linalg.solve(known, agreement)
     lengths = np.sqrt((weights**2).sum() * np.diag(moments).mean() / len(weights))
     return weights * np.sqrt((population.loadings**2).sum(axis=1).mean()) / lengths
+
+
+def _options(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """(..., 5) probability that a Gaussian rounds to 1-5, at least about 1e-4 each."""
+    cumulative = ndtr((_EDGES - mean[..., None]) / sd[..., None])
+    options = np.maximum(np.diff(cumulative, axis=-1, prepend=0.0, append=1.0), 1e-4)
+    return options / options.sum(axis=-1, keepdims=True)

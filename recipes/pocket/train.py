@@ -1,14 +1,16 @@
 """Train the pocket model: `make pocket`, or
 
-    python -m recipes.pocket.train [--steps N] [--output FOLDER] [--checkpoint FILE]
+    python -m recipes.pocket.train [--steps N] [--output FOLDER] [--checkpoint FILE] [--start MODEL]
 
 Trains a small Llama from scratch, in fp32 weights and bf16 arithmetic, on simulated people only
 (corpus.py), towards the ideal observer's predictions (observer.py). Linear heads that exist only
 during training teach the layers where to keep things: what each answer says, who the person is,
 which facet a reply is about and how high the speaker stands on it, which answer is meant. They are
-left out of the last steps and of the saved model. The schedule counts steps, never
-time; a run that was interrupted goes on from its checkpoint and gives the same data. Written to the
-package when the last step is done.
+left out of the last steps and of the saved model. Then comes the last lesson, with a schedule of
+its own: every other step, a push along somebody's answers is to make that somebody (pushed.py).
+--start takes a trained model up there. The schedules count steps, never time; a run that was
+interrupted goes on from its checkpoint and gives the same data. Written to the package when the
+last step is done.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from personalign.inventory.keys import FACETS
 from recipes.pocket.corpus import LONG, SHORT, Batch, Corpus
+from recipes.pocket.pushed import PushedLesson
 from recipes.pocket.tokenizer import CONTEXT, build_tokenizer, save_tokenizer
 
 OUTPUT = Path("src/personalign/model/pocket/weights")
@@ -89,6 +92,24 @@ class Recipe:
     which label means what is then all that is left to the last one."""
     heads_until: float = 0.88
     """Up to where the training-only heads count, `spoken` apart."""
+    pushed_steps: int = 320
+    """Steps of the last lesson, after the others."""
+    described: float = 0.3
+    """Share of the persona prompts of that lesson that describe instead of listing answers."""
+    pushed_every: int = 2
+    """Each so many of them, a batch of people to be pushed to is added."""
+    pushed_people: int = 16
+    pushed_asked: int = 32
+    """Items each of these people is asked."""
+    pushed_rate: float = 0.3
+    """Height of the learning rates there, as a share of what they were."""
+    pushed_warmup: int = 20
+    pushed_fall_from: float = 0.3
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of both parts."""
+        return self.steps + self.pushed_steps
 
 
 class _Batches(Dataset):
@@ -98,7 +119,7 @@ class _Batches(Dataset):
         self.corpus, self.recipe, self.first = corpus, recipe, first
 
     def __len__(self) -> int:
-        return self.recipe.steps - self.first
+        return self.recipe.all_steps - self.first
 
     def __getitem__(self, index: int) -> Batch:
         recipe, step = self.recipe, self.first + index
@@ -112,6 +133,7 @@ class _Batches(Dataset):
             rows=recipe.long_rows if long else recipe.short_rows,
             amplify=recipe.amplify + (1 - recipe.amplify) * faded,
             variety=min(1.0, max(0.0, mixed)),
+            described=recipe.described if step >= recipe.steps else 0.0,
         )
 
 
@@ -153,8 +175,9 @@ class Trainee(nn.Module):
         self.heads: dict[str, Tensor] = {}
         attention = self.model.model.layers[recipe.posterior_layer - 1].self_attn
         attention.o_proj.register_forward_pre_hook(self._keep_heads)
+        self.read = self.model.model.forward
         if shutil.which("c++"):  # a compiler makes it a sixth quicker; the numbers stay
-            self.model.model.forward = torch.compile(self.model.model.forward, dynamic=False)
+            self.read = torch.compile(self.read, dynamic=False)
         self.evidence = nn.Linear(recipe.hidden, factors)
         self.posterior = nn.Linear(recipe.hidden, factors)
         self.topic = nn.Linear(recipe.hidden, len(FACETS))
@@ -167,7 +190,7 @@ class Trainee(nn.Module):
 
     def losses(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         """Mean loss of each kind over the batch, plus `kl` to the ideal observer."""
-        states = self.model.model(
+        states = self.read(
             batch["tokens"], output_hidden_states=True, use_cache=False
         ).hidden_states
         last = states[-1]  # transformers puts the final norm into the last entry
@@ -199,7 +222,7 @@ class Trainee(nn.Module):
         found["evidence"] = functional.mse_loss(said.float(), batch["evidence"]) * 10
         known = self.posterior(at(states[self.recipe.posterior_layer], batch["known_at"]))
         found["posterior"] = functional.mse_loss(known.float(), batch["known"]) * 4
-        if step >= self.recipe.spoken_from:
+        if self.recipe.spoken_from <= step < self.recipe.steps:
             places = torch.cat([batch["known_at"], batch["said_at"]])
             meant = torch.cat([batch["known"], batch["said"] * self.recipe.said_scale])
             spoken = self.spoken(at(self.heads["outputs"], places)).float() - meant
@@ -231,11 +254,24 @@ class Trainee(nn.Module):
         )
 
 
-def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: int = 20) -> None:
-    """Run the recipe, from its checkpoint if there is one, and write the model to `output`."""
+def train(
+    recipe: Recipe,
+    output: Path,
+    checkpoint: Path | None,
+    *,
+    start: Path | None = None,
+    log_every: int = 20,
+) -> None:
+    """Run the recipe, from its checkpoint if there is one, and write the model to `output`.
+
+    start: a trained model to take to the last lesson; the steps before it are left out.
+    """
     torch.manual_seed(recipe.seed)
     tokenizer = build_tokenizer(recipe.seed)
     corpus = Corpus(tokenizer, recipe.seed)
+    lesson = PushedLesson(
+        corpus, people=recipe.pushed_people, asked=recipe.pushed_asked, seed=recipe.seed
+    )
     ends = {
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -247,19 +283,11 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
     print(
         f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters on {device}", flush=True
     )
-    matrices = [p for n, p in trainee.model.model.layers.named_parameters() if p.ndim == 2]
-    known = {id(p) for p in matrices}
-    others = [p for p in trainee.parameters() if id(p) not in known]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(
-            matrices,
-            lr=recipe.matrix_rate,
-            weight_decay=recipe.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
+    optimizers = _optimizers(trainee, recipe)
     first = 0
+    if start is not None:
+        trainee.model.load_state_dict(LlamaForCausalLM.from_pretrained(start).state_dict())
+        first = recipe.steps
     if checkpoint and checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)
         if saved["recipe"] != asdict(recipe):
@@ -278,6 +306,8 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
     )
     began, tokens, running = time.time(), 0, {}
     for step, batch in enumerate(batches, start=first):
+        if step == recipe.steps:
+            optimizers = _optimizers(trainee, recipe)
         for optimizer, rate in zip(
             optimizers, (recipe.matrix_rate, recipe.vector_rate), strict=True
         ):
@@ -287,6 +317,10 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         with torch.autocast(device.type, dtype=torch.bfloat16):
             found = trainee.losses(arrays, step)
         trainee.total(found, step).backward()
+        if step >= recipe.steps and (step - recipe.steps) % recipe.pushed_every == 0:
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                found |= lesson.losses(trainee.model, lesson.draw(step))
+            found["pushed"].backward()
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -294,9 +328,9 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         tokens += batch.tokens.size
         kind = "long" if batch.tokens.shape[1] == LONG else "short"
         for name, value in found.items():
-            key = f"{name}/{kind}" if name.startswith("kl") else name
+            key = f"{name}/{kind}" if name.startswith("kl") and name != "kl/pushed" else name
             running[key] = 0.9 * running.get(key, value.item()) + 0.1 * value.item()
-        if step % log_every == 0 or step == recipe.steps - 1:
+        if step % log_every == 0 or step == recipe.all_steps - 1:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in sorted(running.items()))
             seconds = time.time() - began
             print(f"step {step:5d}  {shown}  {tokens / seconds:,.0f} tokens/s", flush=True)
@@ -307,6 +341,22 @@ def train(recipe: Recipe, output: Path, checkpoint: Path | None, *, log_every: i
         checkpoint.unlink()
 
 
+def _optimizers(trainee: Trainee, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for everything else."""
+    matrices = [p for p in trainee.model.model.layers.parameters() if p.ndim == 2]
+    known = {id(p) for p in matrices}
+    others = [p for p in trainee.parameters() if id(p) not in known]
+    return [
+        torch.optim.Muon(
+            matrices,
+            lr=recipe.matrix_rate,
+            weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
 def _one_thread() -> None:
     """Leave the cores to the training process."""
     torch.set_num_threads(1)
@@ -314,10 +364,17 @@ def _one_thread() -> None:
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, a plateau, a linear fall to zero."""
-    rise = min(1.0, (step + 1) / recipe.warmup)
-    left = (recipe.steps - step) / ((1 - recipe.fall_from) * recipe.steps)
-    return rise * min(1.0, left)
+    """Linear warm-up, a plateau, a linear fall to zero; the same once more for the last lesson."""
+    if step < recipe.steps:
+        return _trapezoid(step, recipe.steps, recipe.warmup, recipe.fall_from)
+    step -= recipe.steps
+    height = _trapezoid(step, recipe.pushed_steps, recipe.pushed_warmup, recipe.pushed_fall_from)
+    return recipe.pushed_rate * height
+
+
+def _trapezoid(step: int, steps: int, warmup: int, fall_from: float) -> float:
+    left = (steps - step) / ((1 - fall_from) * steps)
+    return min(1.0, (step + 1) / warmup) * min(1.0, left)
 
 
 def _save_checkpoint(path: Path, recipe: Recipe, step: int, trainee: Trainee, optimizers) -> None:
@@ -354,10 +411,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
+    parser.add_argument("--start", type=Path, help="a trained model to take to the last lesson")
     parser.add_argument("--log-every", type=int, default=20)
     arguments = parser.parse_args()
     recipe = Recipe(seed=arguments.seed, steps=arguments.steps)
-    train(recipe, arguments.output, arguments.checkpoint, log_every=arguments.log_every)
+    train(
+        recipe,
+        arguments.output,
+        arguments.checkpoint,
+        start=arguments.start,
+        log_every=arguments.log_every,
+    )
 
 
 if __name__ == "__main__":

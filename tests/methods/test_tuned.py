@@ -123,6 +123,16 @@ def test_the_person_is_learnt_and_the_decoder_is_as_it_was(
         )
 
 
+def test_dpo_with_sft_makes_the_answer_likelier_than_preference_alone(
+    decoder: Decoder, people: Respondents, tmp_path: Path
+) -> None:
+    """Preference alone may win by pushing the opposite down; the likelihood pulls the answer up."""
+    one = people.select(slice(0, 1))
+    [alone] = make(decoder, "dpo", tmp_path).personas(one)
+    [both] = make(decoder, "dpo", tmp_path, sft=1.0).personas(one)
+    assert likelihood(decoder, both, one, 0) > likelihood(decoder, alone, one, 0)
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_interrupted_training_ends_in_the_same_bytes(
     decoder: Decoder, people: Respondents, name: str, tmp_path: Path

@@ -43,6 +43,9 @@ class DpoSettings:
     """What the learning rate does after the warm-up: linear, cosine or constant."""
     beta: float = 0.1
     """How strongly the policy is held to the reference."""
+    sft: float = 0.0
+    """How much the plain likelihood of the person's answer counts beside the preference (Pang et
+    al., 2024, Iterative Reasoning Preference Optimization); 0 is DPO as published."""
     rank: int = 8
     """Inner width of the LoRA matrices."""
     alpha: float = 100
@@ -111,11 +114,14 @@ class Dpo(TrainedMethod):
             for pair in pairs(self.decoder, items, responses, self.wording)
         ]
         told = {"loss": "loss", "rewards/margins": "margin", "rewards/accuracies": "accuracy"}
+        losses: dict[str, Any] = {}
+        if values.sft:
+            losses = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, values.sft]}
         wanted = arguments(self.decoder, folder, schedule, seed=seed)
         with training(seed), twin(self.decoder) as other:
             trainer = Prepared(
                 model=other.model,
-                args=on_one_device(DPOConfig(beta=values.beta, **wanted)),
+                args=on_one_device(DPOConfig(beta=values.beta, **losses, **wanted)),
                 train_dataset=Dataset.from_list(rows),
                 processing_class=other.tokenizer,
                 peft_config=LoraConfig(
