@@ -7,13 +7,17 @@ written by hand.
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 
 from personalign.dataset.people import Respondents
@@ -22,7 +26,7 @@ from personalign.errors import MethodError, MissingPackageError
 from personalign.inventory.items import Item
 from personalign.methods import trained
 from personalign.methods.registry import METHODS, get_method, method_class
-from personalign.methods.trained import MARKER, StepProgress, TrainedMethod, TrainingStep
+from personalign.methods.trained import LOCK, MARKER, StepProgress, TrainedMethod, TrainingStep
 from personalign.model.answer import answer_items
 from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
@@ -102,6 +106,7 @@ def test_everybody_gets_an_adapter_and_the_curve(
             "adapter_config.json",
             "adapter_model.safetensors",
             MARKER,
+            LOCK,
         ]
         assert "adapter" not in json.loads((folder / MARKER).read_text())
 
@@ -126,6 +131,29 @@ def test_what_is_finished_is_not_trained_again(
     ):
         other.personas(people.select(slice(0, 1)))
         assert other.trainings == 1, "another setting or model took this one's adapter"
+
+
+def test_somebody_whom_another_process_trains_is_waited_for(
+    decoder: Decoder, people: Respondents, tmp_path: Path
+) -> None:
+    """While the lock is held nothing is trained; what is finished when it goes is taken."""
+    one = people.select([0])
+    [first] = Toy(decoder, work=tmp_path / "first").personas(one)
+    [done] = (tmp_path / "first").iterdir()
+    folder = tmp_path / "second" / done.name
+    folder.mkdir(parents=True)
+    method = Toy(decoder, work=tmp_path / "second")
+    with ThreadPoolExecutor() as pool:
+        with FileLock(folder / LOCK):
+            waiting = pool.submit(method.personas, one)
+            time.sleep(0.3)
+            assert not waiting.done() and method.trainings == 0
+            for path in done.iterdir():
+                if path.name != LOCK:
+                    shutil.copy(path, folder)
+        [second] = waiting.result(timeout=30)
+    assert method.trainings == 0
+    assert second.provenance["training_seconds"] == first.provenance["training_seconds"]
 
 
 def test_an_interrupted_person_has_no_marker_and_those_before_stay(

@@ -5,6 +5,7 @@
       adapter_model.safetensors
       checkpoints/                    while training only; a killed run goes on from the newest
       finished.json                   written last: the training curve; without it, not finished
+      lock                            held while training: another process waits for the first
 
 A subclass says how one person is trained (`train`); which people are, where their adapters lie,
 that finished ones are not trained again and that memory is free again between people is said here.
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from personalign.dataset.files import cache_folder, replacing
@@ -47,7 +49,7 @@ log = logging.getLogger(__name__)
 PRESET = "paper"
 """The preset of a name without one."""
 
-MARKER, CHECKPOINTS = "finished.json", "checkpoints"
+MARKER, CHECKPOINTS, LOCK = "finished.json", "checkpoints", "lock"
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,16 @@ class TrainedMethod(PersonaMethod):
                 f"The folder of adapters {self.work} cannot be written to "
                 f"({error.strerror or error}); give another one as `work`."
             ) from error
+        with FileLock(folder / LOCK):
+            return self._finished(folder) or self._train(items, responses, folder, progress)
+
+    def _train(
+        self,
+        items: Sequence[Item],
+        responses: Sequence[int],
+        folder: Path,
+        progress: StepProgress,
+    ) -> dict[str, Any]:
         began = time.perf_counter()
         try:
             curve = self.train(items, responses, folder, seed=self.seed, progress=progress)
