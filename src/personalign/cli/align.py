@@ -73,6 +73,7 @@ def align(
     from personalign.cli.models import open_model, tell_usage
     from personalign.dataset.answers import read_answers
     from personalign.methods.caa import Caa
+    from personalign.methods.imprint import Imprint
     from personalign.methods.iti import Iti
     from personalign.methods.pas import Pas
     from personalign.methods.registry import get_persona_method
@@ -91,6 +92,9 @@ def align(
         key_variable=key_variable,
     )
     maker = get_persona_method(method, decoder=decoder, **settings)
+    if isinstance(maker, Imprint):
+        with progress("Calibrating the model, once") as advance:
+            maker.prepare(progress=advance)
     if isinstance(maker, Pas | Iti | Caa):
         with progress("Reading what the model holds after yes and after no") as advance:
             maker.prepare(progress=advance)
@@ -150,9 +154,9 @@ def lines(found: dict[str, Any]) -> list[str]:
             "These answers neither agree nor disagree with anything, so there is no direction to "
             "push in; the persona is the plain model."
         ]
+    judged = all(head["accuracy"] is not None for head in found["heads"])
     heads = ", ".join(
-        f"{head['layer']}.{head['head']}"
-        + (f" ({head['accuracy']:.0%})" if head["accuracy"] is not None else "")
+        f"{head['layer']}.{head['head']}" + (f" ({head['accuracy']:.0%})" if judged else "")
         for head in found["heads"]
     )
     text = [f"alpha {found['alpha']:g}"]
@@ -162,7 +166,8 @@ def lines(found: dict[str, Any]) -> list[str]:
             "after (mean distance of each trait, added up over the five)"
         )
     if heads:
-        text.append(f"heads, layer.head (accuracy of its probe): {heads}")
+        what = "layer.head (accuracy of its probe)" if judged else "layer.head"
+        text.append(f"heads, {what}: {heads}")
     if found["layers"]:
         layers = ", ".join(map(str, found["layers"]))
         text.append(f"residual stream pushed where it enters layer {layers}")

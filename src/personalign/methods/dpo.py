@@ -61,7 +61,7 @@ class Dpo(TrainedMethod):
     description = "Trains a LoRA adapter to prefer the person's answers to their opposites."
     presets: ClassVar = {
         "paper": DpoSettings(),
-        "small": DpoSettings(steps=60, warmup=10),
+        "small": DpoSettings(steps=60, warmup=10, sft=1.0),
     }
 
     def prepare(

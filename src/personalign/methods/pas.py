@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalign.errors import MethodError
-from personalign.inventory.items import Inventory
+from personalign.inventory.items import Inventory, ipip_neo_300
 from personalign.methods.base import PersonaMethod, Progress
 from personalign.methods.head_directions import Direction, FoundHeads, HeadFinder, one_of
 from personalign.methods.search import AlphaCurve, search_alphas
 from personalign.model.persona import Persona
 from personalign.model.prompts import PAPI, Wording, few_shot_prompt
+from personalign.model.questions import question_tokens
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -139,13 +140,16 @@ class Pas(PersonaMethod):
     def prepare(
         self, inventory: Inventory | None = None, *, progress: Progress | None = None
     ) -> None:
-        """Do now what does not depend on the person: read the heads, prepare the probes.
+        """Do now what does not depend on the person: read the heads, prepare probes and questions.
 
         Otherwise the first call of `personas` does it. inventory: whose tuning items are read; the
         300-item form's when left out. progress: called with (chats, all chats)
         while the model reads; nothing is read if a former run has kept the outputs.
         """
         self.finder.prepare_form(inventory, progress)
+        if self.prompt == "none":
+            items = (inventory or ipip_neo_300()).tuning
+            question_tokens(self.decoder, None, items, self.wording)
 
     def _personas(self, people: Respondents, progress: Progress) -> list[Persona]:
         inventory = people.inventory

@@ -12,6 +12,7 @@ from personalign.methods.dpo import Dpo
 from personalign.methods.facet_prompt import FacetPrompt
 from personalign.methods.few_shot import FewShot
 from personalign.methods.grpo import Grpo
+from personalign.methods.imprint import Imprint
 from personalign.methods.iti import Iti
 from personalign.methods.nearest import FewShotFacet, FewShotNearest
 from personalign.methods.none import NoPersona
@@ -33,6 +34,7 @@ METHODS: dict[str, type[Method]] = {
         FacetPrompt,
         PersonalityPrompt,
         Pas,
+        Imprint,
         Iti,
         Caa,
         Dpo,
