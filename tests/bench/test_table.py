@@ -73,6 +73,12 @@ def test_the_papers_protocol_is_marked(evaluation: Evaluation) -> None:
     assert not any("tunes on the scored items" in line for line in notes(evaluation))
 
 
+def test_the_pocket_models_rows_say_what_they_do_not_show(evaluation: Evaluation) -> None:
+    pocket, other = (replace(evaluation, model=name) for name in ("pocket", "my-model"))
+    assert any("to be pushed as pas pushes" in line for line in notes(pocket))
+    assert not any("to be pushed as pas pushes" in line for line in notes(other))
+
+
 def test_fitted_rows_name_their_population(evaluation: Evaluation) -> None:
     assert "item median, ridge: fitted on simulated, seed 4." in notes(evaluation)
 

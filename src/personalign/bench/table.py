@@ -17,6 +17,7 @@ from personalign.dataset.split import is_tuning_part
 from personalign.evaluation.statistics import Interval
 from personalign.inventory.keys import TRAITS
 from personalign.methods.reference import left_out
+from personalign.model.loading import POCKET
 
 if TYPE_CHECKING:
     from personalign.bench.evaluate import Evaluation, Row
@@ -131,6 +132,11 @@ def notes(evaluation: Evaluation) -> list[str]:
             0,
             "These are people of the tuning part, on whom methods are developed: these scores "
             "choose settings. Report scores of the other part.",
+        )
+    if evaluation.model == POCKET:
+        lines.append(
+            f"{POCKET}: trained on simulated people, and to be pushed as pas pushes; these rows show "
+            "that the chain works, not how methods compare on other models."
         )
     paper = [row.name for row in evaluation.methods if row.protocol == "paper"]
     if paper:

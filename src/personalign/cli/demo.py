@@ -34,8 +34,9 @@ CAVEATS = (
     "These people are simulated: drawn from published figures of how real people answer, not "
     "asked. A score here says that the method works as built, not how close it comes to a real "
     "person.",
-    "The model is a pocket one, trained on simulated questionnaires only. It has seen all 300 "
-    "items (though never these people), and it is no evidence about large language models.",
+    "The model is a pocket one, trained on simulated questionnaires only, and to be pushed as pas "
+    "pushes. It has seen all 300 items (though never these people), and it is no evidence about "
+    "large language models, nor of how methods compare on them.",
     "Read every method beside the reference rows. A persona is worth its cost where it is clearly "
     "better than the facet average, and then than ridge regression.",
 )
