@@ -135,8 +135,8 @@ def notes(evaluation: Evaluation) -> list[str]:
         )
     if evaluation.model == POCKET:
         lines.append(
-            f"{POCKET}: trained on simulated people, and to be pushed as pas pushes; these rows show "
-            "that the chain works, not how methods compare on other models."
+            f"{POCKET}: trained on simulated people, and to be pushed as pas pushes; these rows "
+            "show that the chain works, not how methods compare on other models."
         )
     paper = [row.name for row in evaluation.methods if row.protocol == "paper"]
     if paper:
