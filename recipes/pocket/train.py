@@ -38,6 +38,8 @@ from recipes.pocket.tokenizer import CONTEXT, build_tokenizer, save_tokenizer
 
 OUTPUT = Path("src/personalign/model/pocket/weights")
 CHECKPOINT = Path("build/pocket-checkpoint.pt")
+CHECKPOINT_EVERY = 100
+"""Steps."""
 
 
 @dataclass(frozen=True)
@@ -334,7 +336,7 @@ def train(
             shown = "  ".join(f"{name} {value:.4f}" for name, value in sorted(running.items()))
             seconds = time.time() - began
             print(f"step {step:5d}  {shown}  {tokens / seconds:,.0f} tokens/s", flush=True)
-        if checkpoint and (step + 1) % 100 == 0:
+        if checkpoint and (step + 1) % CHECKPOINT_EVERY == 0:
             _save_checkpoint(checkpoint, recipe, step + 1, trainee, optimizers)
     _save_model(trainee, tokenizer, recipe, output)
     if checkpoint and checkpoint.exists():
@@ -408,13 +410,14 @@ def _save_model(trainee: Trainee, tokenizer, recipe: Recipe, output: Path) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--pushed-steps", type=int, default=Recipe.pushed_steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
     parser.add_argument("--start", type=Path, help="a trained model to take to the last lesson")
     parser.add_argument("--log-every", type=int, default=20)
     arguments = parser.parse_args()
-    recipe = Recipe(seed=arguments.seed, steps=arguments.steps)
+    recipe = Recipe(seed=arguments.seed, steps=arguments.steps, pushed_steps=arguments.pushed_steps)
     train(
         recipe,
         arguments.output,
