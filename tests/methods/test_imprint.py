@@ -128,7 +128,7 @@ def test_a_calibration_that_cannot_be_read_is_learnt_anew(
     assert path.stat().st_size > 40
 
 
-def test_few_heads_are_those_that_gain_most(
+def test_as_many_heads_are_pushed_as_asked_for(
     decoder: Decoder, people: Respondents, cache: Path
 ) -> None:
     (persona, *_) = make(decoder, cache, heads=3).personas(people)

@@ -11,7 +11,8 @@ costs one small matrix product and no pass through the model.
 
        v_h = gain_h / sqrt(items) * sum over answered i of weight_i (r_i - centre_i) t_ih
 
-PAS is the case centre 3, weight 1, only the sign of r_i - 3, and gain alpha * sigma for K heads.
+PAS is the case centre 3, weight 1, only the sign of r_i - 3, and a sum that is brought to length
+alpha * sigma in each of K heads.
 A missing answer adds nothing, so that whoever answered little is pushed little.
 """
 
@@ -31,6 +32,7 @@ from safetensors.numpy import load_file, save
 
 from personalign.errors import MethodError
 from personalign.inventory.items import ipip_neo_300
+from personalign.methods import imprint_fit
 from personalign.methods.activations import cache_folder, contrast_outputs
 from personalign.methods.base import PersonaMethod, Progress
 from personalign.methods.imprint_fit import Calibration, fit_calibration, weighted_sums
@@ -227,7 +229,7 @@ class Imprint(PersonaMethod):
                 [item.statement for item in items],
                 hashlib.sha256(np.ascontiguousarray(responses).tobytes()).hexdigest(),
                 [self.heads, self.steps, self.seed],
-                hashlib.sha256(Path(fit_calibration.__code__.co_filename).read_bytes()).hexdigest(),
+                [path.read_text("utf-8") for path in (Path(__file__), Path(imprint_fit.__file__))],
             ],
             default=str,
         )

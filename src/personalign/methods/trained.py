@@ -230,28 +230,21 @@ class TrainedMethod(PersonaMethod):
                 f"({error.strerror or error}); give another one as `work`."
             ) from error
         with FileLock(folder / LOCK):
-            return self._finished(folder) or self._train(items, responses, folder, progress)
-
-    def _train(
-        self,
-        items: Sequence[Item],
-        responses: Sequence[int],
-        folder: Path,
-        progress: StepProgress,
-    ) -> dict[str, Any]:
-        began = time.perf_counter()
-        try:
-            curve = self.train(items, responses, folder, seed=self.seed, progress=progress)
-        finally:
-            free_memory()
-        told = {
-            "training": [{"step": line.step, **line.values} for line in curve],
-            "training_seconds": round(time.perf_counter() - began, 3),
-        }
-        with replacing(folder / MARKER) as temporary:
-            temporary.write_text(json.dumps(told) + "\n", "utf-8")
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        return told
+            if (done := self._finished(folder)) is not None:
+                return done
+            began = time.perf_counter()
+            try:
+                curve = self.train(items, responses, folder, seed=self.seed, progress=progress)
+            finally:
+                free_memory()
+            told = {
+                "training": [{"step": line.step, **line.values} for line in curve],
+                "training_seconds": round(time.perf_counter() - began, 3),
+            }
+            with replacing(folder / MARKER) as temporary:
+                temporary.write_text(json.dumps(told) + "\n", "utf-8")
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            return told
 
     def _finished(self, folder: Path) -> dict[str, Any] | None:
         """What the marker says, or None where training has to begin or go on."""
