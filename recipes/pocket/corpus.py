@@ -131,7 +131,7 @@ class Corpus:
             for encoding in tokenizer._tokenizer.encode_batch(texts, add_special_tokens=False)
         ]
         special = tokenizer.convert_tokens_to_ids
-        self._begin, self._end, self.pad = special(BEGIN), special(END), special(PAD)
+        self._begin, self._pad, self._end = special(BEGIN), special(PAD), special(END)
         self._role = {"system": special(SYSTEM), "user": special(USER)}
         self._role["assistant"] = special(ASSISTANT)
         self._options = tuple(self._encode(OPTIONS[r])[0] for r in range(1, 6))
@@ -154,24 +154,6 @@ class Corpus:
         self._facet_codes = np.array([item.facet for item in self.items])
         self._signs = np.array([item.sign for item in self.items])
         assert set(_FACET_ORDER) == set(FACETS)
-
-    @property
-    def labels(self) -> tuple[int, ...]:
-        """The token that says response 1-5 in the product's wording."""
-        return self._papi.labels
-
-    def question(self, column: int) -> list[int]:
-        """An item's chat in the product's wording, nobody described, up to the label."""
-        asked = [self._role["user"], *self._questions[column], self._end]
-        return [*self._nobody, *asked, self._role["assistant"], *self._papi.prefix]
-
-    def reply(self, column: int, response: int) -> list[int]:
-        """The same chat up to the last word of a whole reply."""
-        return [
-            *self.question(column),
-            self._papi.labels[response - 1],
-            *self._papi.rests[response - 1],
-        ]
 
     def talk(
         self, rng: np.random.Generator, person: np.ndarray, length: int
@@ -452,7 +434,7 @@ class Corpus:
         length: int,
         variety: float,
     ) -> Batch:
-        tokens = np.full((len(rows), length), self.pad, dtype=np.int64)
+        tokens = np.full((len(rows), length), self._pad, dtype=np.int64)
         factors = population.loadings.shape[1]
         answers: list[tuple] = []
         given: list[tuple] = []

@@ -17,20 +17,23 @@ The gradient runs through the push and through what was read, back to where answ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LlamaForCausalLM
 
 from personalign.dataset.simulate import draw_factors, draw_responses, load_population
 from personalign.methods.pas import HEADS
 from personalign.methods.probes import ProbeFitter, row_labels
 from personalign.methods.split import item_split
+from personalign.model.batch import model_inputs
+from personalign.model.decoder import Decoder
+from personalign.model.prompts import PAPI, chat_messages
+from personalign.model.questions import label_tokens, question_tokens
+from personalign.model.steer import steer_heads
 from recipes.pocket.corpus import Corpus
 from recipes.pocket.observer import after_all
 
@@ -73,16 +76,30 @@ class PushedLesson:
     """Draws batches of people to be pushed to, and measures how well a push makes them."""
 
     def __init__(
-        self, corpus: Corpus, *, people: int, asked: int, heads: int = HEADS, seed: int = 0
+        self,
+        decoder: Decoder,
+        corpus: Corpus,
+        *,
+        people: int,
+        asked: int,
+        heads: int = HEADS,
+        seed: int = 0,
     ) -> None:
-        """people, asked: people of one batch, and items each is asked. heads: K."""
+        """decoder: the model in training, with its tokenizer. people, asked: people of one batch,
+        and items each is asked. heads: K.
+        """
+        self.decoder, self.corpus, self.tuning = decoder, corpus, corpus.tuning
         self.population = load_population()
-        self.corpus, self.tuning = corpus, corpus.tuning
         self.people, self.asked, self.heads, self.seed = people, asked, heads, seed
-        said = [[corpus.reply(column, response) for response in (5, 1)] for column in range(300)]
-        self._said = _padded([ids for both in said for ids in both], corpus.pad)
-        self._questions = _padded([corpus.question(column) for column in range(300)], corpus.pad)
-        self._labels = torch.tensor(corpus.labels)
+        questions = question_tokens(decoder, None, corpus.items, PAPI)
+        self._questions = [questions.whole(item) for item in range(len(corpus.items))]
+        self._replies = [
+            decoder.render(chat_messages(None, PAPI.ask(item)), reply=PAPI.reply_to(response))
+            for item in corpus.items
+            for response in (5, 1)
+        ]
+        labels = [ids[0] for ids in label_tokens(decoder, PAPI)]
+        self._labels = torch.tensor([labels[PAPI.order.index(r)] for r in range(1, 6)])
 
     def draw(self, step: int) -> PushedBatch:
         """The batch of one step; it depends on (seed, step) only."""
@@ -111,50 +128,57 @@ class PushedLesson:
             words=np.array([word[2] for word in words]),
         )
 
-    def losses(self, model: LlamaForCausalLM, batch: PushedBatch) -> dict[str, Tensor]:
+    def losses(self, batch: PushedBatch) -> dict[str, Tensor]:
         """What to minimise as `pushed`, and its parts: the answers' divergence from their targets
         as `kl/pushed`, the cross-entropy of dialogue as `text/pushed`."""
-        outputs = self._head_outputs(model, batch.known)
+        outputs = self.head_outputs(batch.known)
         with torch.autocast(outputs.device.type, enabled=False):
             pushes = push_along_sides(outputs, batch, self.heads)
         device = outputs.device
-        rows = torch.from_numpy(batch.asked.reshape(-1))
-        tokens, last = (part[rows] for part in self._questions)
-        with _pushed(model, pushes.repeat_interleave(self.asked, dim=0)):
-            states = model.model(tokens.to(device), use_cache=False).last_hidden_state
-        states = states[torch.arange(len(rows)), last]
-        chosen = model.lm_head(states).float().log_softmax(-1)[:, self._labels]
+        sequences = [self._questions[column] for column in batch.asked.reshape(-1)]
+        with self._pushed(pushes.repeat_interleave(self.asked, dim=0)):
+            states = self._states(sequences)
+        states = states[torch.arange(len(sequences)), _last(sequences)]
+        chosen = self.decoder.model.lm_head(states).float().log_softmax(-1)[:, self._labels]
         targets = torch.from_numpy(batch.targets).to(device).reshape(-1, 5)
         answers = -(targets * chosen).sum(-1).mean()
-        with _pushed(model, pushes):
-            talks = torch.from_numpy(batch.talks).to(device)
-            states = model.model(talks, use_cache=False).last_hidden_state
+        with self._pushed(pushes):
+            states = self._states(batch.talks.tolist())
         states = states[tuple(batch.words_at.T)]
         words = torch.from_numpy(batch.words).to(device)
-        text = functional.cross_entropy(model.lm_head(states).float(), words)
+        text = functional.cross_entropy(self.decoder.model.lm_head(states).float(), words)
         return {
             "pushed": answers + TALK_WEIGHT * text,
             "kl/pushed": answers.detach() + (targets * targets.log()).sum(-1).mean(),
             "text/pushed": text.detach(),
         }
 
-    def _head_outputs(self, model: LlamaForCausalLM, known: np.ndarray) -> Tensor:
-        """(2 * known, layers, heads, head_dim): rows as `contrast_outputs` has them."""
-        rows = torch.from_numpy((2 * known[:, None] + np.arange(2)).reshape(-1))
-        tokens, last = (part[rows] for part in self._said)
+    def head_outputs(self, known: np.ndarray) -> Tensor:
+        """(2 * known, layers, heads, head_dim): rows as `contrast_outputs` has them, with their
+        gradient, which `capture_heads` leaves out."""
+        sequences = [self._replies[2 * column + side] for column in known for side in (0, 1)]
         kept: list[Tensor] = []
 
         def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            kept.append(inputs[0][torch.arange(len(rows)), last])
+            kept.append(inputs[0][torch.arange(len(sequences)), _last(sequences)])
 
-        handles = [p.register_forward_pre_hook(keep) for p in _projections(model)]
+        heads = self.decoder.heads
+        handles = [place.register_forward_pre_hook(keep) for place in heads.projections]
         try:
-            model.model(tokens.to(next(model.parameters()).device), use_cache=False)
+            self._states(sequences)
         finally:
             for handle in handles:
                 handle.remove()
-        heads = model.config.num_attention_heads
-        return torch.stack(kept, dim=1).float().unflatten(-1, (heads, -1))
+        return torch.stack(kept, dim=1).float().unflatten(-1, (heads.heads, heads.head_dim))
+
+    def _pushed(self, pushes: Tensor):
+        """Every row's heads pushed. pushes: (rows, layers, heads * head_dim)."""
+        return steer_heads(self.decoder, dict(enumerate(pushes.unbind(dim=1))))
+
+    def _states(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """(rows, time, hidden) after the last layer."""
+        inputs = model_inputs(self.decoder, sequences)
+        return self.decoder.body(**inputs, use_cache=False).last_hidden_state
 
 
 def push_along_sides(outputs: Tensor, batch: PushedBatch, heads: int) -> Tensor:
@@ -186,34 +210,6 @@ def push_along_sides(outputs: Tensor, batch: PushedBatch, heads: int) -> Tensor:
     return (size[..., None] * directions).reshape(len(labels), outputs.shape[1], -1)
 
 
-@contextmanager
-def _pushed(model: LlamaForCausalLM, pushes: Tensor) -> Iterator[None]:
-    """Every row's heads pushed, at all positions. pushes: (rows, layers, heads * head_dim)."""
-
-    def pusher(layer: int):
-        def push(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-            return (inputs[0] + pushes[:, layer, None].to(inputs[0].dtype),)
-
-        return push
-
-    handles = [
-        projection.register_forward_pre_hook(pusher(layer))
-        for layer, projection in enumerate(_projections(model))
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _projections(model: LlamaForCausalLM) -> list[nn.Module]:
-    return [layer.self_attn.o_proj for layer in model.model.layers]
-
-
-def _padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    """(rows, longest) token ids, padded on the right, and the place of each row's last."""
-    tokens = torch.full((len(rows), max(map(len, rows))), pad)
-    for row, ids in enumerate(rows):
-        tokens[row, : len(ids)] = torch.tensor(ids)
-    return tokens, torch.tensor([len(ids) - 1 for ids in rows])
+def _last(sequences: Sequence[Sequence[int]]) -> Tensor:
+    """(rows,) the place of each row's last token."""
+    return torch.tensor([len(ids) - 1 for ids in sequences])

@@ -32,6 +32,7 @@ from transformers import AttentionInterface, GenerationConfig, LlamaConfig, Llam
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from personalign.inventory.keys import FACETS
+from personalign.model.decoder import Decoder
 from recipes.pocket.corpus import LONG, SHORT, Batch, Corpus
 from recipes.pocket.pushed import PushedLesson
 from recipes.pocket.tokenizer import CONTEXT, build_tokenizer, save_tokenizer
@@ -271,9 +272,6 @@ def train(
     torch.manual_seed(recipe.seed)
     tokenizer = build_tokenizer(recipe.seed)
     corpus = Corpus(tokenizer, recipe.seed)
-    lesson = PushedLesson(
-        corpus, people=recipe.pushed_people, asked=recipe.pushed_asked, seed=recipe.seed
-    )
     ends = {
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -282,6 +280,13 @@ def train(
     trainee = Trainee(recipe, len(tokenizer), corpus.population.loadings.shape[1], ends)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainee.to(device)
+    lesson = PushedLesson(
+        Decoder(trainee.model, tokenizer, "the pocket model in training"),
+        corpus,
+        people=recipe.pushed_people,
+        asked=recipe.pushed_asked,
+        seed=recipe.seed,
+    )
     print(
         f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters on {device}", flush=True
     )
@@ -321,7 +326,7 @@ def train(
         trainee.total(found, step).backward()
         if step >= recipe.steps and (step - recipe.steps) % recipe.pushed_every == 0:
             with torch.autocast(device.type, dtype=torch.bfloat16):
-                found |= lesson.losses(trainee.model, lesson.draw(step))
+                found |= lesson.losses(lesson.draw(step))
             found["pushed"].backward()
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
         for optimizer in optimizers:

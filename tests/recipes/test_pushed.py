@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from personalign.dataset.simulate import draw_factors, draw_responses, load_population
-from personalign.inventory.items import ipip_neo_300
 from personalign.methods.activations import contrast_outputs
 from personalign.methods.head_directions import HeadFinder
 from personalign.model.decoder import Decoder
@@ -30,31 +29,22 @@ def corpus(decoder):
 
 
 @pytest.fixture(scope="module")
-def lesson(corpus):
-    return PushedLesson(corpus, people=6, asked=8)
+def lesson(decoder, corpus):
+    return PushedLesson(decoder, corpus, people=6, asked=8)
 
 
-def test_chats_are_the_products(decoder, corpus) -> None:
-    for item in (ipip_neo_300().item(1), ipip_neo_300().item(257)):
-        messages = chat_messages(None, PAPI.ask(item))
-        asked = decoder.render(messages, reply=PAPI.reply_prefix)
-        assert corpus.question(item.number - 1) == list(asked)
-        for response in (1, 5):
-            said = decoder.render(messages, reply=PAPI.reply_to(response))
-            assert corpus.reply(item.number - 1, response) == list(said)
-
-
-def test_what_is_read_and_pushed_is_what_pas_reads_and_pushes(decoder, corpus, lesson) -> None:
+def test_what_is_read_and_pushed_is_what_pas_reads_and_pushes(
+    decoder, corpus, lesson, tmp_path
+) -> None:
     """Same outputs, heads, directions and sigmas as the method's own, for the same answers."""
     batch = next(b for b in map(lesson.draw, range(20)) if np.array_equal(b.known, lesson.tuning))
     items = [corpus.items[column] for column in batch.known]
     with torch.no_grad():
-        outputs = lesson._head_outputs(decoder.model, batch.known)
+        outputs = lesson.head_outputs(batch.known)
     expected = contrast_outputs(decoder, items, PAPI)
     assert torch.allclose(outputs, expected, atol=1e-4)
     pushes = push_along_sides(expected, batch, lesson.heads)
-    found = HeadFinder(decoder, PAPI, heads=lesson.heads, cache=None)
-    found.cache = None
+    found = HeadFinder(decoder, PAPI, heads=lesson.heads, cache=tmp_path)
     for person, shift in enumerate(found.find(batch.responses, items).shifts):
         laid = shift.displacements(float(batch.alphas[person]), 5, 32)
         for layer in range(6):
@@ -66,8 +56,8 @@ def test_the_gradient_reaches_where_answers_are_read(decoder, lesson) -> None:
     """Pushing changes the loss, and earlier layers learn through the push."""
     batch = lesson.draw(0)
     model = decoder.model
-    found = lesson.losses(model, batch)
-    still = lesson.losses(model, replace(batch, alphas=np.zeros(6, np.float32)))
+    found = lesson.losses(batch)
+    still = lesson.losses(replace(batch, alphas=np.zeros(6, np.float32)))
     for name, loss in found.items():
         assert loss.item() > 0 and loss.item() != still[name].item(), name
     found["pushed"].backward()
