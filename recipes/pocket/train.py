@@ -18,101 +18,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from transformers import AttentionInterface, GenerationConfig, LlamaConfig, LlamaForCausalLM
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers import GenerationConfig, LlamaForCausalLM
 
-from personalign.inventory.keys import FACETS
 from personalign.model.decoder import Decoder
 from recipes.pocket.corpus import LONG, SHORT, Batch, Corpus
 from recipes.pocket.pushed import PushedLesson
-from recipes.pocket.tokenizer import CONTEXT, build_tokenizer, save_tokenizer
+from recipes.pocket.recipe import Recipe
+from recipes.pocket.tokenizer import build_tokenizer, save_tokenizer
+from recipes.pocket.trainee import Trainee
 
 OUTPUT = Path("src/personalign/model/pocket/weights")
 CHECKPOINT = Path("build/pocket-checkpoint.pt")
 CHECKPOINT_EVERY = 100
 """Steps."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Every number of the training run."""
-
-    seed: int = 0
-    steps: int = 2400
-    hidden: int = 160
-    layers: int = 6
-    heads: int = 5
-    mlp: int = 448
-    short_rows: int = 32
-    long_rows: int = 9
-    long_share: float = 0.4
-    """Share of steps that train on long rows."""
-    matrix_rate: float = 4e-3
-    """Muon's rate for the layers' matrices, matched to AdamW's update size."""
-    vector_rate: float = 3e-3
-    """AdamW's rate for embeddings and norms."""
-    warmup: int = 60
-    weight_decay: float = 0.02
-    amplify: float = 1.8
-    """How much stronger people's traits are at first; falls to 1 at `amplify_until`."""
-    amplify_until: float = 0.45
-    variety_from: float = 0.25
-    """First the product's own wording, where a person is learnt soonest; then any other."""
-    variety_until: float = 0.35
-    fall_from: float = 0.5
-    """Where the learning rates begin to fall."""
-    text_weight: float = 0.5
-    form_weight: float = 0.4
-    evidence_weight: float = 2.0
-    posterior_weight: float = 1.0
-    evidence_layer: int = 2
-    posterior_layer: int = 4
-    spoken_weight: float = 1.0
-    spoken_from: int = 1400
-    """Step from which the heads of that layer, not only the stream after it, are asked for who the
-    person is and, at the end of a reply, for what that one answer says: a push of them along what
-    answers say is then a push towards the person. To the last step."""
-    said_scale: float = 3.0
-    """How much longer than elsewhere an answer's part is there: about as long as a person is, so
-    that a few standard deviations make a whole person."""
-    topic_weight: float = 0.3
-    topic_layer: int = 3
-    level_weight: float = 0.5
-    level_layer: int = 5
-    response_weight: float = 1.0
-    response_layer: int = 5
-    """The answer meant is asked of a layer before the last, apart from the label that says it:
-    which label means what is then all that is left to the last one."""
-    heads_until: float = 0.88
-    """Up to where the training-only heads count, `spoken` apart."""
-    pushed_steps: int = 320
-    """Steps of the last lesson, after the others."""
-    described: float = 0.3
-    """Share of the persona prompts of that lesson that describe instead of listing answers."""
-    pushed_every: int = 2
-    """Each so many of them, a batch of people to be pushed to is added."""
-    pushed_people: int = 16
-    pushed_asked: int = 32
-    """Items each of these people is asked."""
-    pushed_rate: float = 0.3
-    """Height of the learning rates there, as a share of what they were."""
-    pushed_warmup: int = 20
-    pushed_fall_from: float = 0.3
-
-    @property
-    def all_steps(self) -> int:
-        """Steps of both parts."""
-        return self.steps + self.pushed_steps
 
 
 class _Batches(Dataset):
@@ -137,123 +63,6 @@ class _Batches(Dataset):
             amplify=recipe.amplify + (1 - recipe.amplify) * faded,
             variety=min(1.0, max(0.0, mixed)),
             described=recipe.described if step >= recipe.steps else 0.0,
-        )
-
-
-def _attention_in_fp32(module, query, key, value, *arguments, **settings):
-    """Scaled-dot-product attention in fp32: on CPUs about twice as quick as in bf16."""
-    with torch.autocast(query.device.type, enabled=False):
-        output, weights = sdpa_attention_forward(
-            module, query.float(), key.float(), value.float(), *arguments, **settings
-        )
-    return output.to(query.dtype), weights
-
-
-AttentionInterface.register("sdpa_fp32", _attention_in_fp32)
-
-
-class Trainee(nn.Module):
-    """The model with its training-only heads."""
-
-    def __init__(self, recipe: Recipe, vocabulary: int, factors: int, ends: dict[str, int]) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.model = LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=vocabulary,
-                hidden_size=recipe.hidden,
-                intermediate_size=recipe.mlp,
-                num_hidden_layers=recipe.layers,
-                num_attention_heads=recipe.heads,
-                num_key_value_heads=recipe.heads,
-                head_dim=recipe.hidden // recipe.heads,
-                max_position_embeddings=CONTEXT,
-                tie_word_embeddings=True,
-                rms_norm_eps=1e-5,
-                initializer_range=0.05,
-                attn_implementation="sdpa_fp32",
-                **ends,
-            )
-        )
-        self.heads: dict[str, Tensor] = {}
-        attention = self.model.model.layers[recipe.posterior_layer - 1].self_attn
-        attention.o_proj.register_forward_pre_hook(self._keep_heads)
-        self.read = self.model.model.forward
-        if shutil.which("c++"):  # a compiler makes it a sixth quicker; the numbers stay
-            self.read = torch.compile(self.read, dynamic=False)
-        self.evidence = nn.Linear(recipe.hidden, factors)
-        self.posterior = nn.Linear(recipe.hidden, factors)
-        self.topic = nn.Linear(recipe.hidden, len(FACETS))
-        self.level = nn.Linear(recipe.hidden, 1)
-        self.response = nn.Linear(recipe.hidden, 5)
-        self.spoken = nn.Linear(recipe.hidden, factors)
-
-    def _keep_heads(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.heads["outputs"] = inputs[0]
-
-    def losses(self, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """Mean loss of each kind over the batch, plus `kl` to the ideal observer."""
-        states = self.read(
-            batch["tokens"], output_hidden_states=True, use_cache=False
-        ).hidden_states
-        last = states[-1]  # transformers puts the final norm into the last entry
-
-        def at(hidden: Tensor, places: Tensor) -> Tensor:
-            return hidden[places[:, 0], places[:, 1]]
-
-        def logits(places: Tensor) -> Tensor:
-            return self.model.lm_head(at(last, places)).float()
-
-        found = {}
-        targets = batch["answer_targets"]
-        chosen = logits(batch["answer_at"]).log_softmax(-1).gather(1, batch["answer_ids"])
-        weights = batch["answer_weights"]
-        found["answer"] = -((targets * chosen).sum(-1) * weights).sum() / weights.sum()
-        meant = self.response(at(states[self.recipe.response_layer], batch["answer_at"]))
-        meant = meant.float().log_softmax(-1)
-        found["response"] = -((targets * meant).sum(-1) * weights).sum() / weights.sum()
-        away = (targets * (targets.log() - chosen.detach())).sum(-1)
-        spelt = batch["spelt"]
-        found["kl"] = away[~spelt].mean()
-        if spelt.any():
-            found["kl/spelt"] = away[spelt].mean()
-        for name in ("text", "form"):
-            if len(batch[f"{name}_ids"]):
-                predicted = logits(batch[f"{name}_at"])
-                found[name] = functional.cross_entropy(predicted, batch[f"{name}_ids"])
-        said = self.evidence(at(states[self.recipe.evidence_layer], batch["evidence_at"]))
-        found["evidence"] = functional.mse_loss(said.float(), batch["evidence"]) * 10
-        known = self.posterior(at(states[self.recipe.posterior_layer], batch["known_at"]))
-        found["posterior"] = functional.mse_loss(known.float(), batch["known"]) * 4
-        if self.recipe.spoken_from <= step < self.recipe.steps:
-            places = torch.cat([batch["known_at"], batch["said_at"]])
-            meant = torch.cat([batch["known"], batch["said"] * self.recipe.said_scale])
-            spoken = self.spoken(at(self.heads["outputs"], places)).float() - meant
-            found["spoken"] = spoken.square().mean() * 4
-        if len(batch["level"]):
-            asked = self.topic(at(states[self.recipe.topic_layer], batch["level_at"]))
-            found["topic"] = functional.cross_entropy(asked.float(), batch["topic"])
-            shown = self.level(at(states[self.recipe.level_layer], batch["level_at"]))
-            found["level"] = functional.mse_loss(shown.float()[:, 0], batch["level"])
-        return found
-
-    def total(self, found: dict[str, Tensor], step: int) -> Tensor:
-        recipe = self.recipe
-        weights = {
-            "answer": 1.0,
-            "text": recipe.text_weight,
-            "form": recipe.form_weight,
-            "evidence": recipe.evidence_weight,
-            "posterior": recipe.posterior_weight,
-            "topic": recipe.topic_weight,
-            "level": recipe.level_weight,
-            "response": recipe.response_weight,
-            "spoken": recipe.spoken_weight,
-        }
-        if step >= recipe.heads_until * recipe.steps:
-            weights = {name: weights[name] for name in ("answer", "text", "form", "spoken")}
-        return sum(
-            (weights[name] * found[name] for name in weights if name in found), torch.zeros(())
         )
 
 

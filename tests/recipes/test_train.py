@@ -14,7 +14,9 @@ from personalign.model.answer import answer_items
 from personalign.model.decoder import Decoder
 from personalign.model.persona import PLAIN
 from recipes.pocket import train as recipe_module
-from recipes.pocket.train import Recipe, train
+from recipes.pocket import trainee
+from recipes.pocket.recipe import Recipe
+from recipes.pocket.train import train
 
 TINY = Recipe(
     steps=2,
@@ -33,7 +35,7 @@ TINY = Recipe(
 def test_both_parts_run_and_the_last_one_can_be_taken_up_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(recipe_module.shutil, "which", lambda _: None)  # compiling takes minutes
+    monkeypatch.setattr(trainee.shutil, "which", lambda _: None)  # compiling takes minutes
     train(TINY, tmp_path / "first", None, log_every=1)
     told = capsys.readouterr().out
     assert "spoken" in told and "kl/pushed" in told and "step     3" in told
@@ -58,7 +60,7 @@ def test_an_interrupted_run_goes_on_and_ends_in_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Across the border of the two parts: the checkpoint lies before it, the rest after."""
-    monkeypatch.setattr(recipe_module.shutil, "which", lambda _: None)
+    monkeypatch.setattr(trainee.shutil, "which", lambda _: None)
     monkeypatch.setattr(recipe_module, "CHECKPOINT_EVERY", 1)
     recipe = replace(TINY, pushed_steps=1)
     train(recipe, tmp_path / "whole", None)
