@@ -29,6 +29,7 @@ class Endpoint:
         self.say: Callable[[list[dict[str, str]]], str] = very_accurate
         self.models: tuple[str, ...] = MODELS
         self.key: str | None = None  # the key it wants
+        self.refused: dict[str, str] = {}  # parameter it does not take -> what it says about it
         self.pause = 0.0  # seconds every answer takes
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -65,8 +66,11 @@ class Handler(BaseHTTPRequestHandler):
         try:
             time.sleep(server.pause)
             given = self.headers.get("authorization", "").removeprefix("Bearer ")
+            refused = [said for name, said in server.refused.items() if name in body]
             if act is not None:
                 act(self)
+            elif refused:
+                self.answer(400, {"error": {"message": refused[0], "code": "unsupported"}})
             elif server.key is not None and given != server.key:
                 said = f"Incorrect API key provided: {given}. You can find yours elsewhere."
                 self.answer(401, {"error": {"message": said, "code": "invalid_api_key"}})

@@ -37,6 +37,9 @@ TRIES_TO_CONNECT = 3
 Request = dict[str, Any]
 """messages, max_tokens, temperature and, where something is drawn, a seed."""
 
+Quirks = frozenset[str]
+"""Parameters an endpoint was found not to take."""
+
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -67,7 +70,7 @@ class ApiClient:
         """The models the endpoint says it answered with."""
         self._pace = Pace()
         self._lock = threading.RLock()
-        self._quirks: set[str] = set()  # parameters this endpoint was found not to take
+        self._quirks: set[str] = set()  # see Quirks; another thread may add to it at any time
 
     def __repr__(self) -> str:
         return f"ApiClient({self.model!r}, {self.base_url!r})"
@@ -82,14 +85,15 @@ class ApiClient:
             self._pace.wait(stop.wait)
             if stop.is_set():
                 raise ApiError(f"{self.base_url} was not asked: the run ended before.")
+            known = frozenset(self._quirks)
             try:
-                return self._once(request)
+                return self._once(request, known)
             except (ApiError, MissingPackageError):
                 raise
             except Exception as error:  # the client's, its transport's, and JSON's
                 failure = error
             attempt += 1
-            if not self._goes_on(failure, attempt, stop):
+            if not self._goes_on(failure, known, attempt, stop):
                 raise self._told(failure, attempt)
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -101,8 +105,9 @@ class ApiClient:
         attempt = 0
         while True:
             self._pace.wait()
+            known = frozenset(self._quirks)
             try:
-                for piece in self._pieces(request):
+                for piece in self._pieces(request, known):
                     said = True
                     yield piece
                 return
@@ -111,7 +116,7 @@ class ApiClient:
             except Exception as error:  # the client's, its transport's, and JSON's
                 failure = error
             attempt += 1
-            if said or not self._goes_on(failure, attempt, threading.Event()):
+            if said or not self._goes_on(failure, known, attempt, threading.Event()):
                 raise self._told(failure, attempt)
 
     def count(self, reply: Reply | None = None, *, served: str | None = None, **more: int) -> None:
@@ -124,19 +129,20 @@ class ApiClient:
             self.usage = replace(self.usage, **now)
             self.served |= {served} if served else set()
 
-    def _once(self, request: Request) -> Reply:
-        raw = self._client.chat.completions.with_raw_response.create(**self._sent(request))
+    def _once(self, request: Request, known: Quirks) -> Reply:
+        sent = self._sent(request, known)
+        raw = self._client.chat.completions.with_raw_response.create(**sent)
         reply = read_reply(raw.text)
         self._pace.heard(raw.headers, tokens=reply.tokens)
         self.count(reply)
         return reply
 
-    def _pieces(self, request: Request) -> Iterator[str]:
-        wanted = {} if "stream_options" in self._quirks else {"include_usage": True}
+    def _pieces(self, request: Request, known: Quirks) -> Iterator[str]:
+        wanted = {} if "stream_options" in known else {"include_usage": True}
         options = {"stream_options": wanted} if wanted else {}
         whole = Reply("")
         with self._client.chat.completions.create(
-            stream=True, **options, **self._sent(request)
+            stream=True, **options, **self._sent(request, known)
         ) as events:
             for event in events:
                 usage = getattr(event, "usage", None)
@@ -152,16 +158,18 @@ class ApiClient:
             raise BrokenOff("the stream ended without a reason")
         self.count(whole)
 
-    def _sent(self, request: Request) -> dict[str, Any]:
-        """The request as this endpoint takes it."""
+    def _sent(self, request: Request, known: Quirks) -> dict[str, Any]:
+        """The request as this endpoint takes it, by what is known of it."""
         sent = {"model": self.model, **request}
-        if "max_tokens" in self._quirks:  # newer models of OpenAI's
+        if "max_tokens" in known:  # newer models of OpenAI's
             sent["max_completion_tokens"] = sent.pop("max_tokens")
         return sent
 
-    def _goes_on(self, failure: Exception, attempt: int, stop: threading.Event) -> bool:
+    def _goes_on(
+        self, failure: Exception, known: Quirks, attempt: int, stop: threading.Event
+    ) -> bool:
         """Whether to try once more, after the wait that is due."""
-        if self._adapted(failure, attempt):
+        if self._adapted(failure, known):
             return True
         tries = min(self.tries, TRIES_TO_CONNECT) if refused_connection(failure) else self.tries
         if attempt >= tries or not passes(failure):
@@ -178,16 +186,16 @@ class ApiClient:
             self._pace.pause(told)
         return True
 
-    def _adapted(self, failure: Exception, attempt: int) -> bool:
+    def _adapted(self, failure: Exception, known: Quirks) -> bool:
         """Whether the endpoint complains of a parameter that can be named otherwise or left out.
 
-        A first try may also have gone out before another thread found this.
+        known: the quirks the failed request already minded; another thread may have found more.
         """
         if getattr(failure, "status_code", None) != 400:
             return False
         said = str(failure)
         for name, telling in (("max_tokens", "max_completion_tokens"), ("stream_options",) * 2):
-            if telling in said and (name not in self._quirks or attempt == 1):
+            if telling in said and name not in known:
                 self._quirks.add(name)
                 return True
         return False
