@@ -155,3 +155,25 @@ def test_a_trained_persona_brings_its_adapter_and_its_curve(
     )
     persona = Persona.load(out, Decoder.load(model))
     assert persona.adapter == str(out / "adapter")
+
+
+def test_what_a_persona_costs_the_rest_is_told_and_kept(answers, model, tmp_path) -> None:
+    result = run(answers, "--model", model, "-o", tmp_path / "me", "--heads", 3)
+    assert result.exit_code == 0, result.output
+    kept = Persona.load(tmp_path / "me").provenance["side_effects"]
+    assert kept["kl"] > 0 and kept["perplexity"] != kept["plain_perplexity"]
+    assert f"KL {kept['kl']:.3f} nats a token" in " ".join(result.stdout.split())
+
+
+def test_a_budget_holds_alpha_and_says_so(answers, model, tmp_path) -> None:
+    arguments = (answers, "--model", model, "--heads", 3)
+    run(*arguments, "-o", tmp_path / "free")
+    free = Persona.load(tmp_path / "free")
+    budget = free.provenance["side_effects"]["kl"] / 4
+    result = run(*arguments, "-o", tmp_path / "held", "--max-kl", budget)
+    assert result.exit_code == 0, result.output
+    held = Persona.load(tmp_path / "held")
+    assert held.provenance["side_effects"]["kl"] <= budget + 1e-6
+    assert 0 <= held.alpha < free.alpha == held.provenance["alpha_unbounded"]
+    assert f"alpha was held at {held.alpha:.3g}" in " ".join(result.stdout.split())
+    assert run(*arguments, "-o", tmp_path / "no", "--max-kl", -1).exit_code == 2

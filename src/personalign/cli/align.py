@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from personalign.cli.options import BaseUrl, Device, Dtype, KeyVariable, ModelName, Quantise
+from personalign.errors import MethodError
 
 if TYPE_CHECKING:
     from personalign.model.persona import Persona
@@ -46,6 +48,16 @@ def align(
         int | None,
         typer.Option(min=0, help="pas: which items train the probes and which judge them."),
     ] = None,
+    max_kl: Annotated[
+        float | None,
+        typer.Option(
+            "--max-kl",
+            min=0.0,
+            metavar="NATS",
+            help="Push no farther than moves plain text by so much: mean KL divergence from the "
+            "plain model, nats a token. 0.1 is little, 1 is another model.",
+        ),
+    ] = None,
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,
@@ -66,18 +78,21 @@ def align(
       personalign align me.json -o me
       personalign align me.json --model Qwen/Qwen3-8B --dtype bfloat16 -o me-qwen
       personalign align me.json --method few-shot -o me-in-words
+      personalign align me.json -o me-mildly --max-kl 0.1
 
     Nothing is written until all is done, so an interrupted run leaves nothing behind.
     """
     from personalign.cli.console import console, progress, write_json
     from personalign.cli.models import open_model, tell_usage
     from personalign.dataset.answers import read_answers
+    from personalign.evaluation.side_effects import bound_alpha, side_effects
     from personalign.methods.caa import Caa
     from personalign.methods.imprint import Imprint
     from personalign.methods.iti import Iti
     from personalign.methods.pas import Pas
     from personalign.methods.registry import get_persona_method
     from personalign.methods.trained import TrainedMethod
+    from personalign.model.decoder import Decoder
 
     _check_free(out, force)
     person = read_answers(answers)
@@ -91,6 +106,11 @@ def align(
         base_url=base_url,
         key_variable=key_variable,
     )
+    if max_kl is not None and not isinstance(decoder, Decoder):
+        raise MethodError(
+            f"--max-kl needs a model that is here; {decoder.name} is behind an API, where nothing "
+            "is pushed and no probabilities of plain text can be read. Leave it out."
+        )
     maker = get_persona_method(method, decoder=decoder, **settings)
     if isinstance(maker, Imprint):
         with progress("Calibrating the model, once") as advance:
@@ -103,6 +123,13 @@ def align(
             maker.watch = lambda _, line, steps: advance(line.step, steps, note=line.told)
         seen = person.only(person.inventory.tuning)
         persona = maker.personas(seen, progress=advance)[0]
+    if isinstance(decoder, Decoder):
+        with progress("Measuring what it costs the rest of the model") as advance:
+            if max_kl is not None:
+                persona = bound_alpha(decoder, [persona], max_kl)[0]
+            effects = side_effects(decoder, [persona], progress=advance)[0]
+        told = {**persona.provenance, "side_effects": effects.told()}
+        persona = replace(persona, provenance=told)
     persona.save(out)
     tell_usage(decoder)
     found = summary(persona)
@@ -127,7 +154,7 @@ def summary(persona: Persona) -> dict[str, Any]:
         "fingerprint": told.get("fingerprint"),
         "alpha": persona.alpha,
         "error_before": errors.get(0.0),
-        "error_after": errors.get(persona.alpha),
+        "error_after": errors.get(persona.alpha),  # none where a budget held alpha between two
         "heads": [
             {"layer": layer, "head": head, "accuracy": accuracy[layer][head] if accuracy else None}
             for layer, head in pairs
@@ -136,11 +163,38 @@ def summary(persona: Persona) -> dict[str, Any]:
         "alpha_curve": curve,
         "prompted": persona.system_prompt is not None,
         "training": told.get("training"),
+        "max_kl": told.get("max_kl"),
+        "alpha_unbounded": told.get("alpha_unbounded"),
+        "side_effects": told.get("side_effects"),
     }
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The summary in words."""
+    return [*_made(found), *_cost(found)]
+
+
+def _cost(found: dict[str, Any]) -> list[str]:
+    """What the persona costs the rest of the model; nothing of a model behind an API."""
+    effects = found["side_effects"]
+    if effects is None:
+        return []
+    text = (
+        f"plain text: KL {effects['kl']:.3f} nats a token from the plain model, perplexity "
+        f"{effects['plain_perplexity']:.1f} before, {effects['perplexity']:.1f} after; "
+        f"{effects['unparsed']:.0%} of answers in text name no option; {effects['repeats']:.0%} "
+        f"of free text is repetition ({effects['plain_repeats']:.0%} before)"
+    )
+    if found["max_kl"] is None or found["alpha_unbounded"] == found["alpha"]:
+        return [text]
+    return [
+        f"alpha was held at {found['alpha']:.3g} instead of {found['alpha_unbounded']:.3g} by the "
+        f"budget of {found['max_kl']:g} nats",
+        text,
+    ]
+
+
+def _made(found: dict[str, Any]) -> list[str]:
     if found["training"]:
         return [_training(found)]
     pushed = found["heads"] or found["layers"]
@@ -161,9 +215,11 @@ def lines(found: dict[str, Any]) -> list[str]:
     )
     text = [f"alpha {found['alpha']:g}"]
     if found["alpha_curve"] is not None:
+        after = found["error_after"]
         text.append(
-            f"error on the 120: {found['error_before']:.2f} before, {found['error_after']:.2f} "
-            "after (mean distance of each trait, added up over the five)"
+            f"error on the 120: {found['error_before']:.2f} before, "
+            + ("not measured at this alpha" if after is None else f"{after:.2f} after")
+            + " (mean distance of each trait, added up over the five)"
         )
     if heads:
         what = "layer.head (accuracy of its probe)" if judged else "layer.head"
