@@ -37,6 +37,7 @@ class PlainPersona:
     alpha: float
     errors: dict[float, float]
     system_prompt: str
+    scope: str = "all"
 
 
 def align_plainly(
@@ -47,6 +48,7 @@ def align_plainly(
     heads: int = 8,
     wording: Wording = PAPI,
     prompt: str = "none",
+    scope: str = "all",
     seed: int = 0,
     text: bool = False,
 ) -> PlainPersona:
@@ -82,7 +84,7 @@ def align_plainly(
     answered = [place for place, response in enumerate(responses) if response != 0]
     asked, given = [items[place] for place in answered], [responses[place] for place in answered]
     system = few_shot_prompt(items, responses) if prompt == "few-shot" else NEUTRAL
-    persona = PlainPersona(pairs, directions, sigmas, accuracy, 0.0, {}, system)
+    persona = PlainPersona(pairs, directions, sigmas, accuracy, 0.0, {}, system, scope)
     tried = list(ALPHA_GRID)
     for _ in range(REFINEMENTS + 1):
         for alpha in tried:
@@ -156,9 +158,14 @@ def answer_plainly(
         start = head * decoder.heads.head_dim
         push[start : start + decoder.heads.head_dim] = torch.from_numpy(alpha * sigma * direction)
 
+    begun = len(decoder.chat.encode(wording.reply_prefix))
+
     def pusher(push: torch.Tensor):
         def add(_module, args):
-            return (args[0] + push.to(args[0]), *args[1:])
+            outputs = args[0].clone()
+            first = outputs.shape[1] - begun if persona.scope == "generated" else 0
+            outputs[:, max(first, 0) :] += push.to(outputs)  # later passes are one new token each
+            return (outputs, *args[1:])
 
         return add
 

@@ -43,14 +43,20 @@ def compare(
     assert answers.tolist() == answer_plainly(decoder, plain, plain.alpha, held_out, PAPI)
 
 
-@pytest.mark.parametrize(("family", "prompt"), [("llama", "none"), ("gpt2", "few-shot")])
-def test_both_ways_find_the_same_persona(family: str, prompt: str, tmp_path) -> None:
-    compare(fake_decoder(family), tmp_path, heads=3, items=24, prompt=prompt)
+@pytest.mark.parametrize(
+    ("family", "prompt", "scope"),
+    [("llama", "none", "all"), ("gpt2", "few-shot", "all"), ("llama", "none", "generated")],
+)
+def test_both_ways_find_the_same_persona(
+    family: str, prompt: str, scope: str, tmp_path: Path
+) -> None:
+    compare(fake_decoder(family), tmp_path, heads=3, items=24, prompt=prompt, scope=scope)
 
 
 @pytest.mark.slow
-def test_both_ways_find_the_same_persona_on_the_pocket_model(tmp_path) -> None:
+@pytest.mark.parametrize("scope", ["all", "generated"])
+def test_both_ways_find_the_same_persona_on_the_pocket_model(scope: str, tmp_path: Path) -> None:
     weights = importlib.resources.files("personalign") / "model" / "pocket" / "weights"
     if not weights.is_dir():
         pytest.skip("the pocket model has not been made yet: make pocket")
-    compare(Decoder.load("pocket", device="cpu"), tmp_path, heads=8)
+    compare(Decoder.load("pocket", device="cpu"), tmp_path, heads=8, scope=scope)

@@ -44,6 +44,13 @@ def align(
             "this person's (the default), or along the probe's weights."
         ),
     ] = None,
+    scope: Annotated[
+        Literal["all", "generated"] | None,
+        typer.Option(
+            help="pas: where heads are pushed: at all positions (the default), or at generated "
+            "ones only, which is several times faster to align and to serve."
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="pas: which items train the probes and which judge them."),
@@ -87,7 +94,7 @@ def align(
     from personalign.dataset.answers import read_answers
     from personalign.evaluation.side_effects import bound_alpha, side_effects
     from personalign.methods.caa import Caa
-    from personalign.methods.imprint import Imprint
+    from personalign.methods.dials import Dials
     from personalign.methods.iti import Iti
     from personalign.methods.pas import Pas
     from personalign.methods.registry import get_persona_method
@@ -96,7 +103,7 @@ def align(
 
     _check_free(out, force)
     person = read_answers(answers)
-    given = {"heads": heads, "prompt": prompt, "direction": direction, "seed": seed}
+    given = {"heads": heads, "prompt": prompt, "direction": direction, "scope": scope, "seed": seed}
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     decoder = open_model(
         model,
@@ -112,7 +119,7 @@ def align(
             "is pushed and no probabilities of plain text can be read. Leave it out."
         )
     maker = get_persona_method(method, decoder=decoder, **settings)
-    if isinstance(maker, Imprint):
+    if isinstance(maker, Dials):
         with progress("Calibrating the model, once") as advance:
             maker.prepare(progress=advance)
     if isinstance(maker, Pas | Iti | Caa):

@@ -29,7 +29,7 @@ from personalign.inventory.items import Inventory, ipip_neo_300
 from personalign.methods.base import PersonaMethod, Progress
 from personalign.methods.head_directions import Direction, FoundHeads, HeadFinder, one_of
 from personalign.methods.search import AlphaCurve, search_alphas
-from personalign.model.persona import Persona
+from personalign.model.persona import Persona, Scope
 from personalign.model.prompts import PAPI, Wording, few_shot_prompt
 from personalign.model.questions import question_tokens
 
@@ -68,6 +68,7 @@ class Pas(PersonaMethod):
         heads: int | None = None,
         direction: Direction = "means",
         prompt: Literal["none", "few-shot"] | None = None,
+        scope: Scope = "all",
         protocol: Literal["honest", "paper"] = "honest",
         seed: int = 0,
         cache: Path | str | None = None,
@@ -75,7 +76,9 @@ class Pas(PersonaMethod):
         """heads: K; 8 unless given. direction: difference of class means, or the probe's weights.
 
         prompt: the system prompt under which heads are pushed: none of the person's, or their
-        answers. protocol: "paper" is the released procedure; its K, prompt and alphas are fixed.
+        answers. scope: where they are pushed: at "all" positions, or at the "generated" ones only,
+        which leaves questions unpushed, to be read once for all people and alphas.
+        protocol: "paper" is the released procedure; its K, prompt and alphas are fixed.
         seed: of the split of items. cache: where the model's head outputs are kept.
         Raises MethodError for a setting that does not exist or more heads than the model has.
         """
@@ -83,13 +86,14 @@ class Pas(PersonaMethod):
         paper = protocol == "paper"
         one_of("protocol", protocol, ("honest", "paper"))
         one_of("prompt", prompt, (None, "none", "few-shot"))
-        if paper and (heads, prompt, direction) not in (
-            (None, None, "means"),
-            (None, "few-shot", "means"),
+        one_of("scope", scope, ("all", "generated"))
+        if paper and (heads, prompt, direction, scope) not in (
+            (None, None, "means", "all"),
+            (None, "few-shot", "means", "all"),
         ):
             raise MethodError(
-                "The paper's protocol fixes the number of heads, the direction and the prompt; "
-                "give protocol='paper' without heads, direction or prompt."
+                "The paper's protocol fixes the number of heads, the direction, the prompt and the "
+                "scope; give protocol='paper' without heads, direction, prompt or scope."
             )
         usual = min(PAPER_HEADS if paper else HEADS, decoder.heads.total)
         self.heads = usual if heads is None else heads
@@ -105,6 +109,7 @@ class Pas(PersonaMethod):
         """Finds the heads; what it captured of the model is kept."""
         self.direction = direction
         self.prompt = "few-shot" if paper else (prompt or "none")
+        self.scope: Scope = scope
         self.protocol = protocol
         self.seed = seed
 
@@ -114,6 +119,7 @@ class Pas(PersonaMethod):
             "heads": self.heads,
             "direction": self.direction,
             "prompt": self.prompt,
+            "scope": self.scope,
             "protocol": self.protocol,
             "seed": self.seed,
         }
@@ -161,6 +167,7 @@ class Pas(PersonaMethod):
                 system_prompt=self._prompt(items, responses[person].tolist()),
                 shift=found.shifts[person],
                 alpha=0.0,
+                scope=self.scope,
             )
             for person in range(len(people))
         ]
@@ -170,6 +177,7 @@ class Pas(PersonaMethod):
                 system_prompt=start.system_prompt,
                 shift=start.shift,
                 alpha=curve.best if start.shift is not None else 0.0,
+                scope=self.scope,
                 provenance=self._told(inventory, found, person, curve),
             )
             for person, (start, curve) in enumerate(zip(starts, curves, strict=True))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from personalign.errors import MethodError
 from personalign.methods.base import Method, PersonaMethod, model_for
 from personalign.methods.caa import Caa
+from personalign.methods.dials import Dials, DialsFewShot
 from personalign.methods.dpo import Dpo
 from personalign.methods.facet_prompt import FacetPrompt
 from personalign.methods.few_shot import FewShot
 from personalign.methods.grpo import Grpo
-from personalign.methods.imprint import Imprint
 from personalign.methods.iti import Iti
 from personalign.methods.nearest import FewShotFacet, FewShotNearest
 from personalign.methods.none import NoPersona
@@ -34,7 +34,8 @@ METHODS: dict[str, type[Method]] = {
         FacetPrompt,
         PersonalityPrompt,
         Pas,
-        Imprint,
+        Dials,
+        DialsFewShot,
         Iti,
         Caa,
         Dpo,

@@ -79,9 +79,15 @@ def _trial(decoder: Decoder, questions: QuestionTokens) -> bool:
     heads: dict[Site, torch.Tensor] = {0: push, last: push}
     residual: dict[Site, torch.Tensor] = {Stream(0): stream, Stream(last): stream, last: push}
     try:
-        for displacements, rows in ((plain, 1), (heads, 2), (residual, 2)):
-            ours = shared_scores(decoder, few, labels, displacements, rows=rows)
-            theirs = full_scores(decoder, few, labels, displacements, rows=rows)
+        for displacements, rows, replies in (
+            (plain, 1, False),
+            (heads, 2, False),
+            (residual, 2, False),
+            (residual, 2, True),
+        ):
+            asked = (decoder, few, labels, displacements)
+            ours = shared_scores(*asked, rows=rows, generated_only=replies)
+            theirs = full_scores(*asked, rows=rows, generated_only=replies)
             tolerance = TOLERANCE.get(decoder.dtype, HALF_TOLERANCE)
             if not torch.allclose(ours, theirs, rtol=0, atol=tolerance, equal_nan=True):
                 return False

@@ -8,8 +8,9 @@ The tokens of a label of several tokens branch off its item's question in the sa
 
 Personas that differ only in their shift are rows of one batch, and up to the first steered
 layer their rows are equal: the pass begins with a single row, which becomes one a persona where
-something is pushed first. Keys and values are kept within one call only, for one prompt and
-one set of displacements, since they are wrong under any other.
+something is pushed first. Where only replies are pushed, the questions are read once for all
+personas, and a persona costs the tokens of its replies. Keys and values are kept within one call
+only, for one prompt and one set of displacements, since they are wrong under any other.
 
 This needs a model whose attention obeys a mask and explicit positions; `can_share` tries it once
 against the plain forward pass. `full.py` scores the models that fail, at several times the cost.
@@ -78,20 +79,36 @@ def shared_scores(
     packs = lay_out(decoder, questions, labels, room=room, most=batch_rows)
     most = max(len(pack.items) for pack in packs)
     longest = prefix_length + max(len(pack.tokens) for pack in packs)
+    replies_only = generated_only and questions.reply > 0
+    own = max(int(pack.replies.sum()) for pack in packs) if replies_only else room
     busy = BUSY_TOKENS.get(decoder.device.type, TOKENS_PER_PASS)
-    at_once = max(1, min(batch_rows // most, busy // room, TOKENS_PER_PASS // longest))
+    at_once = max(1, min(batch_rows // most, busy // own, TOKENS_PER_PASS // longest))
     scores = torch.empty(rows, len(questions.suffixes), len(labels))
+
+    def note(chosen: list[int], pack: Pack, logits: torch.Tensor) -> None:
+        found = pack.reads.scores(logits).cpu().view(len(logits), len(pack.items), len(labels))
+        scores[torch.tensor(chosen)[:, None], torch.tensor(pack.items)] = found
+        if progress is not None:
+            progress(len(chosen) * len(pack.items))
+
     plain = _read_prefix(decoder, questions.prefix, {}, 1) if generated_only else None
+    if replies_only:
+        assert plain is not None
+        for pack in packs:
+            asked = _read_asked(decoder, pack, plain)
+            for chosen in _batches(displacements, rows, at_once):
+                pushed = _of_rows(displacements, chosen)
+                count = len(chosen) if pushed else 1
+                note(
+                    chosen, pack, _read_replies(decoder, pack, asked, prefix_length, pushed, count)
+                )
+        return scores
     for chosen in _batches(displacements, rows, at_once):
         pushed = _of_rows(displacements, chosen)
         count = len(chosen) if pushed else 1
         prefix = _read_prefix(decoder, questions.prefix, pushed, count) if plain is None else plain
         for pack in packs:
-            logits = _read_pack(decoder, pack, prefix, pushed, count, generated_only)
-            found = pack.reads.scores(logits).cpu().view(count, len(pack.items), len(labels))
-            scores[torch.tensor(chosen)[:, None], torch.tensor(pack.items)] = found
-            if progress is not None:
-                progress(len(chosen) * len(pack.items))
+            note(chosen, pack, _read_pack(decoder, pack, prefix, pushed, count, generated_only))
     return scores
 
 
@@ -126,16 +143,7 @@ def _read_pack(
     generated_only: bool,
 ) -> torch.Tensor:
     """Logits of a pack's positions in every row, (rows, positions, vocabulary)."""
-    branch = min(map(depth, pushed), default=(len(prefix), True))
-    cache = DynamicCache()
-    for number, (keys, values) in enumerate(prefix):
-        layer = DynamicLayer()
-        layer.lazy_initialization(keys, values)
-        # Rows are still one where keys and values lie before the first push.
-        wanted = rows if (number, False) >= branch else 1
-        layer.keys = keys.expand(wanted, -1, -1, -1)
-        layer.values = values.expand(wanted, -1, -1, -1)
-        cache.layers.append(layer)
+    cache = _as_rows(prefix, pushed, rows)
     start = prefix[0][0].shape[-2] if prefix else 0
     index = torch.arange(rows, device=decoder.device).repeat_interleave(len(pack.places))
     where = pack.replies.expand(rows, -1) if generated_only else None
@@ -151,6 +159,71 @@ def _read_pack(
             use_cache=True,
         )
     return logits.view(rows, len(pack.places), -1)
+
+
+def _read_asked(decoder: Decoder, pack: Pack, prefix: Layers) -> Layers:
+    """Keys and values of the prefix and of the pack's questions, which no row pushes."""
+    asked = (~pack.replies).nonzero().flatten()
+    if not len(asked):
+        return prefix
+    start = prefix[0][0].shape[-2] if prefix else 0
+    cache = _as_rows(prefix, {}, 1)
+    seen = torch.cat([torch.arange(start, device=asked.device), start + asked])
+    decoder.body(
+        input_ids=pack.tokens[asked][None],
+        attention_mask=pack.mask[:, :, asked][..., seen],
+        position_ids=(start + pack.offsets[asked])[None],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return [_keys_and_values(layer) for layer in cache.layers]
+
+
+def _read_replies(
+    decoder: Decoder,
+    pack: Pack,
+    asked: Layers,
+    start: int,
+    pushed: Mapping[Site, torch.Tensor],
+    rows: int,
+) -> torch.Tensor:
+    """Logits of a pack's positions in every row, of which only the replies are pushed.
+
+    asked: of `_read_asked`. start: tokens of the prefix. The rows differ in the tokens of replies
+    only, so nothing else is read again.
+    """
+    replies = pack.replies.nonzero().flatten()
+    others = (~pack.replies).nonzero().flatten()
+    seen = torch.cat([torch.arange(start, device=others.device), start + others, start + replies])
+    places = torch.searchsorted(replies, pack.places)
+    index = torch.arange(rows, device=decoder.device).repeat_interleave(len(places))
+    with _branching(decoder, pushed, rows):
+        logits = logits_at(
+            decoder,
+            index,
+            places.repeat(rows),
+            input_ids=pack.tokens[replies][None],
+            attention_mask=pack.mask[:, :, replies][..., seen],
+            position_ids=(start + pack.offsets[replies])[None],
+            past_key_values=_as_rows(asked, pushed, rows),
+            use_cache=True,
+        )
+    return logits.view(rows, len(places), -1)
+
+
+def _as_rows(layers: Layers, pushed: Mapping[Site, torch.Tensor], rows: int) -> DynamicCache:
+    """A cache that begins with these keys and values, in every row that differs from others."""
+    branch = min(map(depth, pushed), default=(len(layers), True))
+    cache = DynamicCache()
+    for number, (keys, values) in enumerate(layers):
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys, values)
+        # Rows are still one where keys and values lie before the first push.
+        wanted = rows if (number, False) >= branch else 1
+        layer.keys = keys.expand(wanted, -1, -1, -1)
+        layer.values = values.expand(wanted, -1, -1, -1)
+        cache.layers.append(layer)
+    return cache
 
 
 @contextmanager
