@@ -22,11 +22,13 @@ from personalign.cli.console import console, errors
 from personalign.cli.cost import cost
 from personalign.cli.demo import demo
 from personalign.cli.evaluate import evaluate
+from personalign.cli.heads import heads
 from personalign.cli.inventory import inventory
 from personalign.cli.methods import methods
 from personalign.cli.model import model
 from personalign.cli.people import people
 from personalign.cli.profile import profile
+from personalign.cli.stress import stress
 from personalign.cli.take import take
 from personalign.errors import PersonalignError
 
@@ -113,6 +115,8 @@ app.command(rich_help_panel=PERSON)(align)
 app.command(rich_help_panel=PERSON)(ask)
 app.command(rich_help_panel=PERSON)(chat)
 app.command(rich_help_panel=MEASURE)(evaluate)
+app.command(rich_help_panel=MEASURE)(stress)
+app.command(rich_help_panel=MEASURE)(heads)
 app.command(rich_help_panel=MEASURE)(cost)
 app.add_typer(people, rich_help_panel=PEOPLE)
 app.command(rich_help_panel=LOOK)(methods)

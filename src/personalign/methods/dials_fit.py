@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 DRAWN, GROUPS, PEOPLE = 10, 4, 64
 """Items drawn at once, how often in a step, and people asked each time."""
 
-PROMPTED_DRAWN, PROMPTED_PEOPLE = 24, 48
+PROMPTED_DRAWN, PROMPTED_PEOPLE = 30, 12
 """Items drawn, and people, in a step with prompts: each person's other answers are theirs."""
 
-RATE, PROMPTED_RATE = 0.004, 0.0015
+RATE, PROMPTED_RATE = 0.004, 0.002
 """Adam's learning rate, and the one under prompts, where little is left to be learnt."""
 
 WARMUP, FALL_FROM = 10, 0.4
