@@ -228,3 +228,32 @@ def test_settings_reach_the_method_they_are_for(decoder: Decoder, people: Respon
     assert made.row("iti").records[0]["alpha"] == 2.0
     with pytest.raises(MethodError, match="none has no setting 'alpha'"):
         evaluate_methods(decoder, people, ["none"], settings={"none": {"alpha": 2}})
+
+
+def test_a_budget_holds_every_persona_and_is_part_of_the_result(
+    decoder: Decoder, people: Respondents, tmp_path: Path
+) -> None:
+    from personalign.evaluation.side_effects import neutral_cost
+    from personalign.methods.iti import Iti
+
+    some = people.select([0, 1])
+    made = Iti(decoder, heads=2, cache=tmp_path / "cache").personas(some.only(INVENTORY.tuning))
+    budget = float(neutral_cost(decoder, made)[0].min()) / 2
+    out = tmp_path / "out"
+    runs = [
+        evaluate_methods(
+            decoder,
+            some,
+            ["iti"],
+            references=False,
+            out=out,
+            settings={"iti": {"heads": 2}},
+            max_kl=bound,
+        )
+        for bound in (None, budget)
+    ]
+    free, held = (run.row("iti") for run in runs)
+    assert "max_kl" not in free.settings and held.settings["max_kl"] == budget
+    for before, after in zip(free.records, held.records, strict=True):
+        assert after["alpha"] < before["alpha"] == after["provenance"]["alpha_unbounded"]
+        assert after["provenance"]["kl"] <= budget

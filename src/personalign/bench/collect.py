@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from personalign.bench.store import MethodStore, RawBlock
 from personalign.evaluation.meter import peak_memory
+from personalign.evaluation.side_effects import bound_alpha
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -58,6 +59,7 @@ def collect(
     *,
     decision: Decision = "mode",
     block: int | None = None,
+    max_kl: float | None = None,
     progress: Progress | None = None,
 ) -> Collected:
     """Ask the method about everybody, skipping the blocks the store already has.
@@ -69,6 +71,7 @@ def collect(
         store: where blocks go and come from (`ResultStore(None).open(...)` keeps nothing).
         decision: how option probabilities become a response; the raw answers do not depend on it.
         block: people a block, at most; as many as the method makes at once if left out.
+        max_kl: a budget for every persona, nats a token of plain text (`bound_alpha`).
         progress: called with (people done, all people).
     """
     blocks = []
@@ -78,7 +81,7 @@ def collect(
         done = store.read(start, stop)
         if done is None:
             some = _visible(method, people.select(slice(start, stop)))
-            done = _ask(method, some, items, _within(progress, start, stop, len(people)))
+            done = _ask(method, some, items, max_kl, _within(progress, start, stop, len(people)))
             store.write(start, stop, done)
         blocks.append(done)
         if progress is not None:
@@ -103,7 +106,11 @@ def _within(progress: Progress | None, start: int, stop: int, people: int) -> Pr
 
 
 def _ask(
-    method: Method, people: Respondents, items: Sequence[Item], progress: Progress | None
+    method: Method,
+    people: Respondents,
+    items: Sequence[Item],
+    max_kl: float | None,
+    progress: Progress | None,
 ) -> RawBlock:
     from personalign.methods.base import PersonaMethod
     from personalign.model.any_model import answers_of
@@ -119,6 +126,8 @@ def _ask(
                 arrays["tuning"] = np.asarray(method.predict(people, learnt), dtype=np.int8)
             return RawBlock(arrays, seconds, peak_bytes=highest)
         personas = method.personas(people, progress=progress)
+        if max_kl is not None:
+            personas = bound_alpha(method.decoder, personas, max_kl)
         made = time.perf_counter()
         answers = answers_of(method.decoder, personas, items, wording=method.wording)
         answered = time.perf_counter()

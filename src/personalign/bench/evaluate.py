@@ -145,6 +145,7 @@ def evaluate_methods(
     references: bool = True,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     block: int | None = None,
+    max_kl: float | None = None,
     on_tuning_people: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -167,6 +168,7 @@ def evaluate_methods(
         settings: by method name, keyword arguments for that method.
         block: people between two writes to the store, at most; a method that trains writes after
             every person.
+        max_kl: a budget: nobody is pushed farther than moves plain text by so much, nats a token.
         on_tuning_people: score people of a split's tuning part all the same; the result says so.
         progress: called with (row, people done, people in all).
         watch: called with every line of every training curve as it is measured.
@@ -199,6 +201,11 @@ def evaluate_methods(
             f"The population answered {population.inventory.name} and the people to score "
             f"{form.name}; give a population of the same questionnaire, or none."
         )
+    if max_kl is not None and not hasattr(decoder, "heads"):
+        raise EvaluationError(
+            f"A budget of divergence needs a model that is here; {decoder.name} is behind an API, "
+            "where nothing is pushed. Leave max_kl out."
+        )
     common = {"wording": wording, "protocol": protocol, "seed": seed, "decision": decision}
     made = [_made(method, decoder, common, settings or {}) for method in methods]
     names = [method.name for method in made]
@@ -215,7 +222,7 @@ def evaluate_methods(
             method.watch = _watched(watch, method.name)
         key = RunKey(
             method=method.name,
-            settings=dict(method.settings),
+            settings=_settings(method, max_kl),
             model=decoder.fingerprint,
             people=digest,
             inventory=form.name,
@@ -233,9 +240,11 @@ def evaluate_methods(
             store.open(key),
             decision=decision,
             block=block,
+            max_kl=max_kl,
             progress=_named(progress, method.name),
         )
-        rows.append(_row(method, got, people, items, seed, reference=False))
+        row = _row(method, got, people, items, seed, reference=False)
+        rows.append(replace(row, settings=_settings(method, max_kl)))
     beside = []
     for method in reference_methods(population, form) if references else ():
         got = collect(
@@ -259,6 +268,11 @@ def evaluate_methods(
         seed=seed,
         usage=_usage(decoder),
     )
+
+
+def _settings(method: Method, max_kl: float | None) -> dict[str, Any]:
+    """The method's own settings, and the budget it was held to."""
+    return {**method.settings, **({} if max_kl is None else {"max_kl": max_kl})}
 
 
 def _usage(model: Model) -> dict[str, Any] | None:

@@ -83,6 +83,16 @@ def evaluate(
         ),
     ] = "honest",
     settings: Settings = None,
+    max_kl: Annotated[
+        float | None,
+        typer.Option(
+            "--max-kl",
+            min=0.0,
+            metavar="NATS",
+            help="Push nobody farther than moves plain text by so much: mean KL divergence from "
+            "the plain model, nats a token.",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many people of the file.")
     ] = None,
@@ -161,6 +171,7 @@ def evaluate(
                 seed=seed,
                 out=out,
                 settings=own,
+                max_kl=max_kl,
                 on_tuning_people=on_tuning_people,
                 progress=progress,
                 watch=progress.watch,
