@@ -66,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="pocket", help="what to align; default: pocket")
     parser.add_argument("--shape", type=Path, help="a random model of this folder's config.json")
+    parser.add_argument("--people", type=int, default=TOGETHER, help="how many together")
     parser.add_argument("--steps", type=int, help="steps of the calibration of dials; default all")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
@@ -77,7 +78,7 @@ def main() -> None:
         )
     except ModelError as error:
         raise SystemExit(f"{error} The pocket model is made by: make pocket") from error
-    people = simulate(TOGETHER, seed=2)
+    people = simulate(options.people, seed=2)
     people = people.only(people.inventory.tuning)
     rate = matrix_rate(decoder)
     print(f"{decoder.name}: {decoder.heads.layers} layers x {decoder.heads.heads} heads, ", end="")
@@ -101,15 +102,16 @@ def timings(
         rows.append({"name": name, "seconds": seconds / persons, "same": same})
 
     with tempfile.TemporaryDirectory() as cache:
-        one = people.select([0])
-        (first,), cold = timed(lambda: Pas(decoder, cache=cache).personas(one))
-        for way in ("text", "label"):
-            if sampled:
+        if sampled:
+            for way in ("text", "label"):
                 note(f"plain, {way} (from {SAMPLE} questions)", sampled_plainly(decoder, way))
-            else:
+        else:
+            one = people.select([0])
+            (first,), cold = timed(lambda: Pas(decoder, cache=cache).personas(one))
+            for way in ("text", "label"):
                 found, seconds = timed(lambda way=way: plainly(decoder, people, text=way == "text"))
                 note(f"plain, {way}", seconds, same=key(found) == key(first))
-        note("pas, cold", cold)
+            note("pas, cold", cold)
         for scope, name in (("all", "pas"), ("generated", "pas-replies")):
             method = Pas(decoder, cache=cache, scope=scope)
             method.prepare()

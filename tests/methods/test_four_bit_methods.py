@@ -1,4 +1,4 @@
-"""pas, dpo and qlora on 4-bit weights on a CPU: every layer learns, and the model is moved."""
+"""pas, dials, dpo and qlora on 4-bit weights on a CPU: every layer learns, the model is moved."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ WIDE = {"hidden_size": 64, "intermediate_size": 64, "head_dim": 16}
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "pas": {"heads": 4},
+    "dials": {"steps": 3, "dials": 2},
     "dpo": {"steps": 4, "batch": 4, "warmup": 0, "learning_rate": 5e-3},
     "qlora": {"epochs": 1, "rank": 4, "learning_rate": 1e-2},
 }
@@ -61,9 +62,12 @@ def test_a_persona_from_the_4_bit_model_steers_it(
     items = people.inventory.held_out[:4]
     before = answer_items(four_bit, [PLAIN], items).log_probs
     plain = last_logits(four_bit, sequences_of(four_bit))
-    where = {"cache": tmp_path} if name == "pas" else {"work": tmp_path}
+    where = {"cache": tmp_path} if name in ("pas", "dials") else {"work": tmp_path}
     method = get_method(name, decoder=four_bit, **where, **SETTINGS[name])
     [persona] = method.personas(people)  # type: ignore[attr-defined]
+    if name == "dials":
+        learnt = method.calibrated(people.inventory).learnt  # type: ignore[attr-defined]
+        assert (np.abs(learnt.offset).max(axis=1) > 0).all(), "some head got no gradient"
     if name == "pas" and persona.alpha == 0:
         persona = persona.with_alpha(2.0)
     else:

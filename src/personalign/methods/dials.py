@@ -61,6 +61,9 @@ STEPS, FIRST_STEPS = 200, 30
 PEOPLE, PEOPLE_SEED = 20_000, 1_000_007
 """Simulated people it is learnt from, none of whom anything else draws."""
 
+AT_ONCE = 1024
+"""People whose pushes are computed together; of 64 heads of width 128, 32 MiB."""
+
 NAME = "calibration.safetensors"
 
 
@@ -69,7 +72,7 @@ class Dials(PersonaMethod):
 
     name = "dials"
     description = "Sets a few dials learnt once a model by the person's answers; no search."
-    people_at_once = 1024
+    people_at_once = AT_ONCE
     usual_prompt: ClassVar[Literal["none", "few-shot"]] = "none"
 
     def __init__(
@@ -276,6 +279,12 @@ class Calibrated:
 
     def shifts(self, responses: NDArray[np.int8]) -> list[Shift | None]:
         """What each person's answers, (people, items) 1-5 and 0 missing, push; None for nothing."""
+        found: list[Shift | None] = []
+        for start in range(0, len(responses), AT_ONCE):
+            found += self._shifts(responses[start : start + AT_ONCE])
+        return found
+
+    def _shifts(self, responses: NDArray[np.int8]) -> list[Shift | None]:
         pushes = self.learnt.pushes(self.factors.scores(responses))  # (people, K, head_dim)
         lengths = np.linalg.norm(pushes, axis=-1)
         directions = pushes / np.maximum(lengths, 1e-30)[..., None]
