@@ -149,6 +149,51 @@ def test_a_calibration_that_cannot_be_read_is_learnt_anew(
     assert path.stat().st_size > 40
 
 
+@pytest.mark.parametrize("heads", [8, 3])
+def test_an_interrupted_calibration_goes_on_and_ends_the_same(
+    decoder: Decoder,
+    people: Respondents,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    heads: int,
+) -> None:
+    monkeypatch.setattr("personalign.methods.dials_fit.KEPT_EVERY", 2)
+    monkeypatch.setattr("personalign.methods.dials.FIRST_STEPS", 3)
+    settings = {"steps": 9, "heads": heads}
+    expected = make(decoder, tmp_path / "one", **settings).personas(people)
+    whole = 9 + (3 if heads < decoder.heads.total else 0)
+    reached: list[int] = []
+
+    def stop_at(last: int) -> Any:
+        def progress(done: int, _all: int) -> None:
+            reached.append(done)
+            if done == last:
+                raise KeyboardInterrupt
+
+        return progress
+
+    for last in (3, whole - 2):
+        with pytest.raises(KeyboardInterrupt):
+            make(decoder, tmp_path / "two", **settings).prepare(progress=stop_at(last))
+    found = make(decoder, tmp_path / "two", **settings).personas(people, progress=stop_at(99))
+    assert [p.shift for p in found] == [p.shift for p in expected]
+    assert len(reached) < 3 + 2 * whole - 4  # steps that were kept were not done again
+    (folder,) = (tmp_path / "two" / "dials").iterdir()
+    assert [path.name for path in folder.iterdir()] == [dials.NAME]
+
+
+def test_what_was_kept_and_cannot_be_read_is_begun_anew(
+    decoder: Decoder, people: Respondents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = make(decoder, tmp_path / "one").personas(people)
+    (folder,) = (tmp_path / "one" / "dials").iterdir()
+    spoilt = tmp_path / "two" / "dials" / folder.name
+    spoilt.mkdir(parents=True)
+    (spoilt / dials.UNFINISHED[1]).write_bytes(b"half a file")
+    found = make(decoder, tmp_path / "two").personas(people)
+    assert [p.shift for p in found] == [p.shift for p in expected]
+
+
 def test_the_heads_that_are_pushed_farthest_are_kept(
     decoder: Decoder, people: Respondents, cache: Path
 ) -> None:

@@ -65,6 +65,8 @@ AT_ONCE = 1024
 """People whose pushes are computed together; of 64 heads of width 128, 32 MiB."""
 
 NAME = "calibration.safetensors"
+UNFINISHED = ("first.safetensors", "unfinished.safetensors")
+"""Of a calibration in its folder, and of one that was interrupted."""
 
 
 class Dials(PersonaMethod):
@@ -177,9 +179,9 @@ class Dials(PersonaMethod):
             folder = self.cache / "dials" / self._key(items, responses)
             ready = Calibrated.read(folder / NAME)
             if ready is None:
-                ready = self._learnt(items, responses, progress)
+                ready = self._learnt(items, responses, folder, progress)
                 try:
-                    replace_folder(folder, {NAME: ready.packed()}, ours=(NAME,))
+                    replace_folder(folder, {NAME: ready.packed()}, ours=(NAME, *UNFINISHED))
                 except OSError as error:
                     log.warning("The calibration is not kept for the next time: %s.", error)
             self._ready[asked] = ready
@@ -203,13 +205,17 @@ class Dials(PersonaMethod):
         return self.population
 
     def _learnt(
-        self, items: tuple[Item, ...], responses: NDArray[np.int8], progress: Progress | None
+        self,
+        items: tuple[Item, ...],
+        responses: NDArray[np.int8],
+        folder: Path,
+        progress: Progress | None,
     ) -> Calibrated:
         known = Factors.fit(responses, self.dials)
         few = self.heads < self.decoder.heads.total
         whole = self.steps + (FIRST_STEPS if few else 0)
 
-        def fit(chosen: NDArray[np.int64], steps: int, done: int) -> Dialled:
+        def fit(chosen: NDArray[np.int64], steps: int, done: int, unfinished: str) -> Dialled:
             def advance(step: int, _steps: int) -> None:
                 if progress is not None:
                     progress(done + step, whole)
@@ -225,14 +231,15 @@ class Dials(PersonaMethod):
                 prompted=self.prompt == "few-shot",
                 seed=self.seed,
                 cache=self.cache,
+                unfinished=folder / unfinished,
                 progress=advance,
             )
 
         chosen = np.arange(self.decoder.heads.total)
         if few:
-            pushed = fit(chosen, FIRST_STEPS, 0).reach
+            pushed = fit(chosen, FIRST_STEPS, 0, UNFINISHED[0]).reach
             chosen = np.sort(np.argsort(-pushed, kind="stable")[: self.heads])
-        learnt = fit(chosen, self.steps, whole - self.steps)
+        learnt = fit(chosen, self.steps, whole - self.steps, UNFINISHED[1])
         return Calibrated(known, self._places(chosen), learnt)
 
     def _places(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ the cost of a person without one, and fewer of them are asked more.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch.nn import functional
 
 from personalign.errors import MethodError
 from personalign.methods.activations import contrast_outputs
 from personalign.methods.factors import Factors
 from personalign.methods.twin import twin
+from personalign.model.files import replace_folder
 from personalign.model.full import full_scores
 from personalign.model.prompts import few_shot_prompt
 from personalign.model.questions import label_tokens, question_tokens
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.model.prompts import Wording
 
+log = logging.getLogger(__name__)
+
 DRAWN, GROUPS, PEOPLE = 10, 4, 64
 """Items drawn at once, how often in a step, and people asked each time."""
 
@@ -56,6 +62,12 @@ RATE, PROMPTED_RATE = 0.004, 0.002
 
 WARMUP, FALL_FROM = 10, 0.4
 """Steps in which the rate rises, and the share of steps after which it falls to 0."""
+
+KEPT_EVERY = 20
+"""Steps between two writes of what was learnt so far."""
+
+ADAM = ("step", "exp_avg", "exp_avg_sq")
+"""What Adam keeps of each of its tensors."""
 
 FIRST_PUSH, FIRST_PROMPTED_PUSH = 0.05, 0.001
 """Directions begin at so many times what answers leave in a head: small against its output."""
@@ -96,37 +108,39 @@ def fit_dials(
     steps: int,
     seed: int,
     cache: Path | None = None,
+    unfinished: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dialled:
     """Learn directions and offset by gradient descent through the frozen model.
 
     known: the population's factors. responses: (people, items) of the population, 0 missing.
     places: (K, 2) layer and head of those that are pushed. prompted: whether people's other answers
-        are the system prompt. cache: where head outputs are kept. progress: called with (steps
-        done, steps).
+        are the system prompt. cache: where head outputs are kept. unfinished: a file, alone in its
+        folder, in which steps are kept and from which an interrupted call goes on. progress: called
+        with (steps done, steps).
     Raises MethodError where the loss stops being finite.
     """
     begin = _traces(decoder, items, known, places, wording, cache).to(decoder.device)
-    directions = (begin * (FIRST_PROMPTED_PUSH if prompted else FIRST_PUSH)).requires_grad_()
-    offset = torch.zeros_like(directions[0]).requires_grad_()
+    state = _State(begin * (FIRST_PROMPTED_PUSH if prompted else FIRST_PUSH))
+    state.take_up(unfinished)
     rate = PROMPTED_RATE if prompted else RATE
-    optimizer = torch.optim.Adam([directions, offset], lr=rate)
-    average = [torch.zeros_like(directions), torch.zeros_like(offset)]
     random = np.random.default_rng(seed)
-    curve = []
     with twin(decoder) as other:
         asking = _Asking(other, items, wording, places)
         for step in range(steps):
-            optimizer.param_groups[0]["lr"] = rate * _height(step, steps)
+            groups = _groups(random, responses, prompted)
+            if step < len(state.curve):
+                continue
+            state.optimizer.param_groups[0]["lr"] = rate * _height(step, steps)
             total = 0.0
-            for drawn, who in _groups(random, responses, prompted):
+            for drawn, who in groups:
                 seen = responses[who].copy()
                 seen[:, drawn] = 0
                 scores = torch.from_numpy(known.scores(seen)).to(decoder.device)
                 target = torch.from_numpy(responses[np.ix_(who, drawn)].astype(np.int64))
                 prompts = [few_shot_prompt(items, row.tolist()) for row in seen] if prompted else []
                 with torch.enable_grad():
-                    pushed = torch.einsum("pk,khd->phd", scores, directions) + offset
+                    pushed = torch.einsum("pk,khd->phd", scores, state.directions) + state.offset
                     if prompted:
                         ways = zip(prompts, pushed.split(1), strict=True)
                         found = torch.cat([asking.log_probs(drawn, p, push) for p, push in ways])
@@ -136,27 +150,82 @@ def fit_dials(
                         found.flatten(0, 1), target.flatten() - 1, ignore_index=-1
                     )
                     loss.backward()
-                total += loss.item()
+                total += loss.item() / len(groups)
             if not np.isfinite(total):
                 raise MethodError(
                     f"The loss of {decoder.name} is no longer finite at step {step}; its dtype is "
                     "too narrow to be calibrated in (load it in float32 or bfloat16)."
                 )
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            late = step - steps // 2
-            if late >= 0:
-                for mean, now in zip(average, (directions, offset), strict=True):
-                    mean += (now.detach() - mean) / (late + 1)
-            curve.append(total / (1 if prompted else GROUPS))
+            state.advance(total, averaged=step - steps // 2)
+            if unfinished is not None and (step + 1) % KEPT_EVERY == 0:
+                state.keep(unfinished)
             if progress is not None:
                 progress(step + 1, steps)
     tenth = max(1, steps // 10)
-    return Dialled(
-        average[0].float().cpu().numpy(),
-        average[1].float().cpu().numpy(),
-        losses=(float(np.mean(curve[:tenth])), float(np.mean(curve[-tenth:]))),
-    )
+    losses = float(np.mean(state.curve[:tenth])), float(np.mean(state.curve[-tenth:]))
+    directions, offset = (mean.float().cpu().numpy() for mean in state.average)
+    return Dialled(directions, offset, losses)
+
+
+class _State:
+    """What a calibration has learnt so far; kept on disk, it goes on as if never interrupted."""
+
+    def __init__(self, directions: torch.Tensor) -> None:
+        self.directions = directions.requires_grad_()
+        self.offset = torch.zeros_like(directions[0]).requires_grad_()
+        self.optimizer = torch.optim.Adam([self.directions, self.offset])
+        self.average = [torch.zeros_like(directions), torch.zeros_like(directions[0])]
+        self.curve: list[float] = []
+
+    def advance(self, loss: float, *, averaged: int) -> None:
+        """One step of Adam; averaged: how many steps were averaged before, below 0 not yet."""
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.curve.append(loss)
+        if averaged >= 0:
+            for mean, now in zip(self.average, (self.directions, self.offset), strict=True):
+                mean += (now.detach() - mean) / (averaged + 1)
+
+    def keep(self, path: Path) -> None:
+        """Write everything; a folder that cannot be written to costs a warning, no more."""
+        parts = {"curve": torch.tensor(self.curve, dtype=torch.float64), **self._learnt()}
+        for place, parameter in enumerate((self.directions, self.offset)):
+            moments = self.optimizer.state[parameter]
+            parts |= {f"adam.{place}.{name}": moments[name] for name in ADAM}
+        try:
+            replace_folder(path.parent, {path.name: save(parts)}, ours=(path.name,))
+        except OSError as error:
+            log.warning("The calibration cannot be taken up if it is interrupted: %s.", error)
+
+    def take_up(self, path: Path | None) -> None:
+        """Go on from what was kept, if there is anything that fits."""
+        if path is None or not path.exists():
+            return
+        device = self.directions.device
+        try:
+            parts = {name: part.to(device) for name, part in load_file(path).items()}
+            now = self._learnt()
+            kept = [parts[name] for name in now]
+            adam = [{name: parts[f"adam.{i}.{name}"] for name in ADAM} for i in range(2)]
+            curve = parts["curve"].tolist()
+        except (OSError, SafetensorError, KeyError):
+            return
+        if any(one.shape != own.shape for one, own in zip(kept, now.values(), strict=True)):
+            return
+        with torch.no_grad():
+            for one, own in zip(kept, now.values(), strict=True):
+                own.copy_(one)
+        for parameter, moments in zip((self.directions, self.offset), adam, strict=True):
+            self.optimizer.state[parameter] = {**moments, "step": moments["step"].cpu()}
+        self.curve = curve
+
+    def _learnt(self) -> dict[str, torch.Tensor]:
+        return {
+            "directions": self.directions.detach(),
+            "offset": self.offset.detach(),
+            "average.directions": self.average[0],
+            "average.offset": self.average[1],
+        }
 
 
 def _groups(
