@@ -4,8 +4,11 @@ A step draws a few items, and people of the population who answered them. Where 
 is taken from their answers to all *other* items; pushed accordingly, the model is asked the items
 that were drawn, and is to give the answers that they gave:
 
-    loss = -log p(response to a drawn item | heads pushed by the scores from the others)
+    loss = -log p(label of the response to a drawn item | heads pushed by the others' scores)
+           + 0.1 * mean over heads of (length of the push / usual length of the head's output)^2
 
+p is among all tokens, so that the model goes on answering with labels; the second term keeps plain
+text what it was, at no loss in closeness.
 The model is frozen; the gradient runs through it to offset and directions. Only replies are pushed,
 so questions are read once for everybody and a person costs a token an item. Only tuning items are
 asked: nothing here sees a held-out item, and no answer is predicted from itself.
@@ -62,6 +65,10 @@ RATE, PROMPTED_RATE = 0.004, 0.002
 
 WARMUP, FALL_FROM = 10, 0.4
 """Steps in which the rate rises, and the share of steps after which it falls to 0."""
+
+COST = 0.1
+"""Nats a push may cost that is as long as what a head puts out by itself; chosen on simulated people
+by closeness and by what plain text pays (dev/log.md)."""
 
 KEPT_EVERY = 20
 """Steps between two writes of what was learnt so far."""
@@ -120,7 +127,7 @@ def fit_dials(
         with (steps done, steps).
     Raises MethodError where the loss stops being finite.
     """
-    begin = _traces(decoder, items, known, places, wording, cache).to(decoder.device)
+    begin, usual = _traces(decoder, items, known, places, wording, cache)
     state = _State(begin * (FIRST_PROMPTED_PUSH if prompted else FIRST_PUSH))
     state.take_up(unfinished)
     rate = PROMPTED_RATE if prompted else RATE
@@ -149,7 +156,8 @@ def fit_dials(
                     loss = functional.nll_loss(
                         found.flatten(0, 1), target.flatten() - 1, ignore_index=-1
                     )
-                    loss.backward()
+                    reach = (pushed.square().sum(-1) / usual).mean()
+                    (loss + COST * reach).backward()
                 total += loss.item() / len(groups)
             if not np.isfinite(total):
                 raise MethodError(
@@ -273,7 +281,7 @@ class _Asking:
             rows=len(pushed),
             generated_only=True,
         )
-        return found[..., self.listed].log_softmax(-1)
+        return found[..., self.listed]
 
 
 def _traces(
@@ -283,17 +291,19 @@ def _traces(
     places: NDArray[np.int64],
     wording: Wording,
     cache: Path | None,
-) -> torch.Tensor:
-    """(dials, K, head_dim) where directions begin: what agreeing leaves, weighted by loadings.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(dials, K, head_dim) where directions begin, and (K,) mean squared length of heads' outputs.
 
-    What a head holds after "Very Accurate" minus after "Very Inaccurate" (`activations.py`), of
-    mean square length 1 over the items.
+    Directions begin as what agreeing leaves, weighted by loadings: what a head holds after "Very
+    Accurate" minus after "Very Inaccurate" (`activations.py`), of mean square length 1 over items.
     """
     outputs = contrast_outputs(decoder, items, wording, cache=cache)
+    usual = outputs[:, places[:, 0], places[:, 1]].square().sum(-1).mean(0).clamp_min(1e-12)
     traces = (outputs[0::2] - outputs[1::2])[:, places[:, 0], places[:, 1]]
     lengths = traces.square().sum(-1).mean(0).sqrt().clamp_min(1e-12)
     loadings = torch.from_numpy(known.loadings)
-    return torch.einsum("ik,ihd->khd", loadings, traces / lengths[:, None]) / len(items) ** 0.5
+    begin = torch.einsum("ik,ihd->khd", loadings, traces / lengths[:, None]) / len(items) ** 0.5
+    return begin.to(decoder.device), usual.to(decoder.device)
 
 
 def _laid(pushed: torch.Tensor, places: NDArray[np.int64], heads: int) -> dict[Site, torch.Tensor]:
