@@ -28,7 +28,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ from tests.reference.pas_plain import (
 )
 
 ALONE, TOGETHER, MANY = 4, 64, 10_000
+SCOPES = {"all": "pas", "generated": "pas-replies"}
+"""Where pas pushes -> what the row is called."""
+
 SAMPLE = 3
 """Questions the plain way is timed on where it is multiplied."""
 
@@ -67,6 +70,11 @@ def main() -> None:
     parser.add_argument("--model", default="pocket", help="what to align; default: pocket")
     parser.add_argument("--shape", type=Path, help="a random model of this folder's config.json")
     parser.add_argument("--people", type=int, default=TOGETHER, help="how many together")
+    parser.add_argument(
+        "--scopes",
+        default="all,generated",
+        help="where pas pushes; 'generated' alone leaves out what takes hours on a large model",
+    )
     parser.add_argument("--steps", type=int, help="steps of the calibration of dials; default all")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
@@ -83,16 +91,23 @@ def main() -> None:
     rate = matrix_rate(decoder)
     print(f"{decoder.name}: {decoder.heads.layers} layers x {decoder.heads.heads} heads, ", end="")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {rate / 1e9:.0f} GFLOP/s")
-    rows = timings(decoder, people, sampled=options.shape is not None, steps=options.steps)
+    scopes = {scope: SCOPES[scope] for scope in options.scopes.split(",")}
+    sampled = options.shape is not None
+    rows = timings(decoder, people, scopes, sampled=sampled, steps=options.steps)
     print_timings(rows)
-    parts = stages(decoder, people.select([0]), rate)
+    parts = stages(decoder, people.select([0]), rate, scopes)
     print_stages(parts)
     if options.json:
         options.json.write_text(json.dumps({"seconds": rows, "stages": parts}, indent=2) + "\n")
 
 
 def timings(
-    decoder: Decoder, people: Respondents, *, sampled: bool, steps: int | None
+    decoder: Decoder,
+    people: Respondents,
+    scopes: Mapping[str, str],
+    *,
+    sampled: bool,
+    steps: int | None,
 ) -> list[dict[str, Any]]:
     """One row a way of doing it: name, seconds a person, whether the persona was the same."""
     rows: list[dict[str, Any]] = []
@@ -112,7 +127,7 @@ def timings(
                 found, seconds = timed(lambda way=way: plainly(decoder, people, text=way == "text"))
                 note(f"plain, {way}", seconds, same=key(found) == key(first))
             note("pas, cold", cold)
-        for scope, name in (("all", "pas"), ("generated", "pas-replies")):
+        for scope, name in scopes.items():
             method = Pas(decoder, cache=cache, scope=scope)
             method.prepare()
             alone = 1 if sampled else ALONE
@@ -147,7 +162,9 @@ def print_timings(rows: list[dict[str, Any]]) -> None:
         )
 
 
-def stages(decoder: Decoder, person: Respondents, rate: float) -> list[dict[str, Any]]:
+def stages(
+    decoder: Decoder, person: Respondents, rate: float, scopes: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Capture, probes, search and answers of one person: seconds, tokens, and the floor."""
     items, held_out = person.inventory.tuning, person.inventory.held_out
     responses = person.responses[:, person.inventory.columns(items)]
@@ -156,7 +173,7 @@ def stages(decoder: Decoder, person: Respondents, rate: float) -> list[dict[str,
     body = sum(p.numel() for block in heads.blocks for p in block.parameters())
     rows = []
     with tempfile.TemporaryDirectory() as cache:
-        for scope, name in (("all", "pas"), ("generated", "pas-replies")):
+        for scope, name in scopes.items():
             method = Pas(decoder, cache=cache, scope=scope)
             made: list[Persona] = []
             parts: list[tuple[str, int, Callable[[], Any]]] = [

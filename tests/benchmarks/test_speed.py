@@ -25,7 +25,7 @@ def decoder() -> Decoder:
 def test_stages_count_tokens_and_turn_them_into_the_floor(decoder: Decoder) -> None:
     people = simulate(1, seed=2)
     one = people.only(people.inventory.tuning)
-    rows = {row["name"]: row for row in align.stages(decoder, one, rate=1e9)}
+    rows = {row["name"]: row for row in align.stages(decoder, one, 1e9, align.SCOPES)}
     assert set(rows) == {
         f"{way}: {part}"
         for way in ("pas", "pas-replies")

@@ -67,8 +67,8 @@ WARMUP, FALL_FROM = 10, 0.4
 """Steps in which the rate rises, and the share of steps after which it falls to 0."""
 
 COST = 0.1
-"""Nats a push may cost that is as long as what a head puts out by itself; chosen on simulated people
-by closeness and by what plain text pays (dev/log.md)."""
+"""Nats that pushes as long as what heads put out by themselves must be worth; chosen on simulated
+people by closeness and by what plain text pays (dev/log.md)."""
 
 KEPT_EVERY = 20
 """Steps between two writes of what was learnt so far."""
