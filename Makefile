@@ -30,7 +30,7 @@ check: .venv/.dev
 	$(BIN)/mypy src
 
 bench: .venv/.dev
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; PYTHONPATH=. $(BIN)/python "$$script"; done
+	set -e; for script in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; PYTHONPATH=. $(BIN)/python "$$script"; done
 
 pocket: .venv/.core
 	$(BIN)/python -m recipes.pocket.train

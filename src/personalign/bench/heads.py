@@ -109,24 +109,40 @@ def heads_figure(
 
 def _curves(axes: Axes, found: Sequence[ByHeads]) -> None:
     bare(axes, grid="y")
+    lowest = min(min(one.composites) for one in found)
+    start = max(one.composites[0] for one in found)
+    bottom, top = lowest - 0.1, start + 0.3 * (start - lowest) + 0.1
+    heights = _apart([one.composites[-1] for one in found], 0.05 * (top - bottom))
     for place, one in enumerate(found):
         colour = FEW_TO_MANY(place / max(len(found) - 1, 1))
         axes.plot(one.alphas, one.composites, "-", color=colour, lw=1.8)
         axes.plot(one.own_alpha, one.own.composite, "o", color=colour, ms=7, mec="white")
         axes.annotate(
             f"K = {one.heads}",
-            (one.alphas[-1], one.composites[-1]),
+            (one.alphas[-1], heights[place]),
             (5, -3),
             textcoords="offset points",
             size=9,
             color=colour,
         )
-    lowest = min(min(one.composites) for one in found)
-    start = max(one.composites[0] for one in found)
-    axes.set_ylim(lowest - 0.1, start + 0.6 * (start - lowest) + 0.1)
+    axes.set_ylim(bottom, top)
     axes.set_xlim(found[0].alphas[0], found[0].alphas[-1] * 1.12)
     axes.set_xlabel("alpha; dots: each person's own, at its mean", color=MUTED)
     axes.set_title("composite (lower is closer)", size=10, color=INK, loc="left")
+
+
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """The heights, moved up as little as keeps them `gap` apart, in their order from below.
+
+    >>> _apart([1.0, 3.0, 1.1], 0.5)
+    [1.0, 3.0, 1.5]
+    """
+    moved = list(heights)
+    below = -np.inf
+    for place in np.argsort(heights, kind="stable"):
+        moved[place] = max(moved[place], below + gap)
+        below = moved[place]
+    return moved
 
 
 def _map(axes: Axes, agreement: Agreement) -> None:
