@@ -98,7 +98,7 @@ def stress(
         made.append(method)
     with row_progress() as progress:
         found = measure(decoder, made, chosen, max_kl=max_kl, seed=seed, progress=progress)
-    wide = console if console.is_terminal else Console(width=32 + 28 * len(found))
+    wide = console if console.is_terminal else Console(width=max(96, 32 + 28 * len(found)))
     wide.print(asking_table(found), end="\n\n")
     wide.print(effects_table(found))
     for line in notes():
