@@ -9,6 +9,7 @@ from sklearn.linear_model import RidgeCV
 from personalign.dataset.people import Respondents
 from personalign.dataset.simulate import simulate
 from personalign.evaluation.aligned import aligned_score
+from personalign.methods.dials import Dials
 from personalign.methods.few_shot import FewShot
 from personalign.methods.pas import Pas
 from personalign.methods.reference import RIDGE_PENALTIES, Ridge, reference_methods
@@ -69,6 +70,8 @@ def test_every_method_answers_as_someone_of_twenty_answers(name, decoder, few, t
     if issubclass(METHODS[name], TrainedMethod):  # as little training as there can be
         length = "steps" if "steps" in METHODS[name].settings_taken() else "epochs"
         settings = {"work": tmp_path, length: 1}
+    if issubclass(METHODS[name], Dials):
+        settings = {"cache": tmp_path, "steps": 1}
     items = few.inventory.held_out[:5]
     predicted = get_method(name, decoder=decoder, **settings).predict(few, items)
     assert predicted.shape == (3, 5) and predicted.min() >= 1 and predicted.max() <= 5
