@@ -256,4 +256,4 @@ def test_a_budget_holds_every_persona_and_is_part_of_the_result(
     assert "max_kl" not in free.settings and held.settings["max_kl"] == budget
     for before, after in zip(free.records, held.records, strict=True):
         assert after["alpha"] < before["alpha"] == after["provenance"]["alpha_unbounded"]
-        assert after["provenance"]["kl"] <= budget
+        assert after["provenance"]["kl"] <= budget + 1e-6  # it is kept rounded

@@ -16,20 +16,10 @@ from personalign.errors import MethodError, PersonaError
 from personalign.inventory.items import ipip_neo_120
 from personalign.methods.pas import Pas
 from personalign.model.decoder import Decoder
-from personalign.model.fake import fake_decoder
 from personalign.model.persona import Persona
 
 APP = typer.Typer()
 APP.command()(align)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    decoder = fake_decoder("llama")
-    decoder.model.save_pretrained(folder)
-    decoder.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)

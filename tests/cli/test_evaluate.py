@@ -11,20 +11,9 @@ from typer.testing import CliRunner
 from personalign.cli.main import app
 from personalign.dataset.simulate import simulate
 from personalign.methods.registry import METHODS
-from personalign.model.fake import fake_decoder
 from tests.bench.sketch import Sketch
 
 runner = CliRunner()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a two-layer random Llama and its tokenizer."""
-    folder = tmp_path_factory.mktemp("model")
-    decoder = fake_decoder("llama")
-    decoder.model.save_pretrained(folder)
-    decoder.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

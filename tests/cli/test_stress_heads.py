@@ -15,20 +15,10 @@ from personalign.cli.stress import stress
 from personalign.dataset.papi import write_people
 from personalign.dataset.simulate import simulate
 from personalign.errors import EvaluationError, MethodError, PeopleError
-from personalign.model.fake import fake_decoder
 
 APP = typer.Typer()
 APP.command()(stress)
 APP.command()(heads)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    decoder = fake_decoder("llama")
-    decoder.model.save_pretrained(folder)
-    decoder.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +47,7 @@ def test_methods_are_put_under_stress(model: Path, people: Path, tmp_path: Path)
     assert set(found) == {"none", "iti"}
     as_made = found["none"]["asked"]["as made"]
     assert f"{as_made['composite']:.2f}" in result.stdout
-    assert all(one["kl"] <= 0.01 for one in found["iti"]["side_effects"])
+    assert all(one["kl"] <= 0.01 + 1e-6 for one in found["iti"]["side_effects"])
     assert found["none"]["trade_off"] is None and found["none"]["side_effects"][0]["kl"] == 0
     assert figure.read_text().count("<svg") == 1
 

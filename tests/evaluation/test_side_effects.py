@@ -124,6 +124,22 @@ def test_a_curve_gives_the_best_alpha_below(decoder: Decoder) -> None:
     assert bound_alpha(decoder, [one], budget)[0].alpha == 0.25
 
 
+@pytest.mark.parametrize(
+    ("errors", "chosen"),
+    [([2.0, 2.5, 2.6, 1.0], 0.0), ([3.0, None, None, 1.0], None)],
+    ids=["every push within the budget is worse than none", "nothing within it was tried"],
+)
+def test_a_curve_may_say_that_no_push_is_best(
+    decoder: Decoder, errors: list[float | None], chosen: float | None
+) -> None:
+    curve = {"alphas": [0.0, 0.25, 0.5, 4.0], "errors": errors}
+    one = replace(pushed(decoder, 4.0), provenance={"alpha_curve": curve})
+    budget = float(neutral_cost(decoder, [one.with_alpha(1.0)])[0][0])
+    (found,) = bound_alpha(decoder, [one], budget)
+    assert found.alpha == (pytest.approx(1.0, abs=4 / 64) if chosen is None else chosen)
+    assert neutral_cost(decoder, [found])[0][0] <= budget
+
+
 @pytest.mark.parametrize("budget", [-0.1, float("nan"), float("inf")])
 def test_a_budget_is_a_number_from_0(decoder: Decoder, budget: float) -> None:
     with pytest.raises(EvaluationError, match=r"give a number of nats .* for example 0\.1"):

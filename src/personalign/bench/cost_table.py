@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from personalign.bench.table import AGAINST, scaled_text, seconds_text
+from personalign.bench.table import AGAINST, plain_table, scaled_text, seconds_text
 from personalign.dataset.plots.style import people_count
 from personalign.errors import EvaluationError
 from personalign.evaluation.cost import QUANTITIES, MethodCost
@@ -37,15 +36,8 @@ def cost_table(costs: Sequence[MethodCost], against: str = AGAINST) -> Table:
     against: the method of the "times" columns. Raises EvaluationError if it is not among them.
     """
     base = compared(costs, against)
-    shown = Table(
-        title=f"What one more person costs, mean of {people_count(len(costs[0].people))}",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
+    people = people_count(len(costs[0].people))
+    shown = plain_table(f"What one more person costs, mean of {people}")
     shown.add_column("", overflow="fold", min_width=10)
     for heading in HEADINGS:
         text = heading.format(against=against)

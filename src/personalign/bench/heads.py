@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from personalign.bench.summary import number
+from personalign.bench.table import plain_table
 from personalign.dataset.plots.style import INK, MUTED, bare, below, framed, people_count
 from personalign.evaluation.heads import Agreement, ByHeads
 from personalign.inventory.keys import TRAITS
@@ -24,16 +24,9 @@ PALE_TO_DARK = LinearSegmentedColormap.from_list("map", ["#ffffff", "#9db7dd", "
 
 
 def heads_table(found: Sequence[ByHeads], method: str) -> Table:
-    """One row a K: composite with everybody's own alpha, and the best of the fixed alphas."""
-    shown = Table(
-        title=f"{method} with K heads, {people_count(found[0].own.people)}: composite",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
+    """One row a K: composite with everybody's own alpha, and at every fixed alpha."""
+    people = people_count(found[0].own.people)
+    shown = plain_table(f"{method} with K heads, {people}: composite")
     shown.add_column("K", justify="right")
     for heading in ("own alpha (95%)", "mean alpha", *(f"at {a:g}" for a in found[0].alphas)):
         shown.add_column(heading, justify="right", no_wrap=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from personalign.bench.summary import number
+from personalign.bench.table import plain_table
 from personalign.dataset.plots.style import CHOSEN, INK, MUTED, bare, below, framed, people_count
 from personalign.evaluation.robustness import Moved, TradeOff, asked_otherwise, trade_off
 from personalign.evaluation.side_effects import SideEffects, bound_alpha, side_effects
@@ -101,7 +101,8 @@ def stress(
 def asking_table(found: Sequence[Stressed]) -> Table:
     """One row a way of asking, one column a method: composite, and how far it moved."""
     people = people_count(len(found[0].effects))
-    shown = _table(f"Asked in other ways, {people}: composite, and how far it moved (95%)")
+    shown = plain_table(f"Asked in other ways, {people}: composite, and how far it moved (95%)")
+    shown.add_column("", min_width=10, no_wrap=True)
     for one in found:
         shown.add_column(escape(one.name), justify="right", no_wrap=True)
     for number_, moved in enumerate(found[0].asked):
@@ -111,7 +112,8 @@ def asking_table(found: Sequence[Stressed]) -> Table:
 
 def effects_table(found: Sequence[Stressed]) -> Table:
     """One row a method: what its personas cost the rest of the model, mean over people."""
-    shown = _table("What a persona costs the rest of the model, mean over people")
+    shown = plain_table("What a persona costs the rest of the model, mean over people")
+    shown.add_column("", min_width=10, no_wrap=True)
     for heading in (
         "KL, nats\na token",
         "perplexity\nbefore",
@@ -207,20 +209,6 @@ def _asked_json(moved: Moved) -> dict[str, Any]:
             "ci95": [number(end) for end in difference.interval.ends],
         },
     }
-
-
-def _table(title: str) -> Table:
-    shown = Table(
-        title=title,
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
-    shown.add_column("", min_width=10, no_wrap=True)
-    return shown
 
 
 def _moved(moved: Moved) -> str:

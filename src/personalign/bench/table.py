@@ -56,15 +56,7 @@ def training_table(evaluation: Evaluation) -> Table | None:
     trained = [(row, told) for row in best_first(evaluation.methods) if (told := trainings(row))]
     if not trained:
         return None
-    shown = Table(
-        title="What training changed: first and last tenth of each person's curve",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
+    shown = plain_table("What training changed: first and last tenth of each person's curve")
     shown.add_column("", overflow="fold", min_width=10)
     for name in ("", "start", "end", "better\nfor", "own items", "plain\nmodel", "better\nfor"):
         shown.add_column(name, justify="right", vertical="bottom", no_wrap=True)
@@ -193,6 +185,19 @@ def difference_texts(row: Row, against: str = AGAINST) -> tuple[str, str]:
     interval = row.paired[against].interval
     ends = "–" if math.isnan(interval.low) else f"{interval.low:+.2f} {interval.high:+.2f}"
     return f"{interval.mean:+.2f}", ends
+
+
+def plain_table(title: str) -> Table:
+    """An empty table in the house's look: a bold title on the left, a line under the heads."""
+    return Table(
+        title=title,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+    )
 
 
 def _table(

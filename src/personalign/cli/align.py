@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from personalign.cli.options import BaseUrl, Device, Dtype, KeyVariable, ModelName, Quantise
+from personalign.cli.options import (
+    BaseUrl,
+    Device,
+    Dtype,
+    KeyVariable,
+    MaxKl,
+    ModelName,
+    Quantise,
+)
 from personalign.errors import MethodError
 
 if TYPE_CHECKING:
@@ -55,16 +63,7 @@ def align(
         int | None,
         typer.Option(min=0, help="pas: which items train the probes and which judge them."),
     ] = None,
-    max_kl: Annotated[
-        float | None,
-        typer.Option(
-            "--max-kl",
-            min=0.0,
-            metavar="NATS",
-            help="Push no farther than moves plain text by so much: mean KL divergence from the "
-            "plain model, nats a token. 0.1 is little, 1 is another model.",
-        ),
-    ] = None,
+    max_kl: MaxKl = None,
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,

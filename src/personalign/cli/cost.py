@@ -5,14 +5,23 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from personalign.cli.console import console, errors, write_json
 from personalign.cli.evaluate import RowProgress, row_progress, say
-from personalign.cli.options import Device, Dtype, ModelName, Quantise
-from personalign.cli.settings import Settings, method_settings
+from personalign.cli.options import (
+    Coordinate,
+    Device,
+    Dtype,
+    JsonFile,
+    ModelName,
+    PeopleFile,
+    Quantise,
+    Seed,
+)
+from personalign.cli.settings import Settings, method_names, method_settings
 
 if TYPE_CHECKING:
     from personalign.methods.trained import TrainingStep
@@ -22,9 +31,7 @@ WIDTH = 104
 
 
 def cost(
-    people: Annotated[
-        Path, typer.Option(help="A .json, .csv or .parquet file of people's answers.")
-    ],
+    people: PeopleFile,
     methods: Annotated[
         str, typer.Option(help="Methods, separated by commas; `personalign methods` lists them.")
     ] = "none,few-shot,pas,iti,caa",
@@ -37,15 +44,10 @@ def cost(
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,
-    coordinate: Annotated[
-        Literal["auto", "response", "keyed"],
-        typer.Option(help="Whether the file holds answers as ticked or already reverse-scored."),
-    ] = "auto",
+    coordinate: Coordinate = "auto",
     settings: Settings = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Write every number to this file.")
-    ] = None,
+    seed: Seed = 0,
+    json: JsonFile = None,
     figure: Annotated[
         Path | None, typer.Option(help="Draw the table into this .svg or .png file.")
     ] = None,
@@ -69,11 +71,7 @@ def cost(
     from personalign.methods.trained import TrainedMethod
     from personalign.model.decoder import Decoder
 
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    if not names or len(set(names)) < len(names):
-        raise EvaluationError(
-            f"Name at least one method, and each only once; got {', '.join(names) or 'nothing'}."
-        )
+    names = method_names(methods)
     base = against or (AGAINST if AGAINST in names else names[0])
     if base not in names:
         raise EvaluationError(
@@ -82,8 +80,6 @@ def cost(
     if figure is not None:
         known_figure_ending(figure)
     own = method_settings(settings, names)
-    for name in names:
-        settings_taken(name)  # a name that does not exist is refused before a model is loaded
     chosen = read_people(people, coordinate=coordinate).select(slice(0, limit))
     with errors.status(f"Loading {model}"):
         decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]

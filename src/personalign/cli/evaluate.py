@@ -14,12 +14,16 @@ from personalign.cli.models import open_model, tell_usage
 from personalign.cli.options import (
     BaseUrl,
     Concurrency,
+    Coordinate,
     Device,
     Dtype,
+    JsonFile,
     KeyVariable,
+    MaxKl,
     ModelName,
     Prices,
     Quantise,
+    Seed,
     Timeout,
 )
 from personalign.cli.settings import Settings, method_settings
@@ -53,13 +57,7 @@ def evaluate(
     concurrency: Concurrency = None,
     timeout: Timeout = None,
     prices: Prices = None,
-    coordinate: Annotated[
-        Literal["auto", "response", "keyed"],
-        typer.Option(
-            help="Whether the files hold answers as ticked (response) or already reverse-scored "
-            "(keyed); auto tells, or refuses."
-        ),
-    ] = "auto",
+    coordinate: Coordinate = "auto",
     population: Annotated[
         Path | None,
         typer.Option(
@@ -83,16 +81,7 @@ def evaluate(
         ),
     ] = "honest",
     settings: Settings = None,
-    max_kl: Annotated[
-        float | None,
-        typer.Option(
-            "--max-kl",
-            min=0.0,
-            metavar="NATS",
-            help="Push nobody farther than moves plain text by so much: mean KL divergence from "
-            "the plain model, nats a token.",
-        ),
-    ] = None,
+    max_kl: MaxKl = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many people of the file.")
     ] = None,
@@ -104,10 +93,8 @@ def evaluate(
             "every output then says so.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Write every number to this file.")
-    ] = None,
+    seed: Seed = 0,
+    json: JsonFile = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a report with figures to this HTML file.")
     ] = None,

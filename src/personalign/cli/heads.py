@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from personalign.cli.console import console, errors, progress, write_json
 from personalign.cli.evaluate import say
-from personalign.cli.options import Device, Dtype, ModelName, Quantise
+from personalign.cli.options import (
+    Coordinate,
+    Device,
+    Dtype,
+    JsonFile,
+    ModelName,
+    PeopleFile,
+    Quantise,
+    Seed,
+)
 from personalign.cli.settings import Settings, method_settings
 
 N = TypeVar("N", int, float)
 
 
 def heads(
-    people: Annotated[
-        Path, typer.Option(help="A .json, .csv or .parquet file of people's answers.")
-    ],
+    people: PeopleFile,
     method: Annotated[
         str, typer.Option(help="A method that pushes heads: pas, iti or dials.")
     ] = "pas",
@@ -36,15 +43,10 @@ def heads(
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,
-    coordinate: Annotated[
-        Literal["auto", "response", "keyed"],
-        typer.Option(help="Whether the file holds answers as ticked or already reverse-scored."),
-    ] = "auto",
+    coordinate: Coordinate = "auto",
     settings: Settings = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Write every number to this file.")
-    ] = None,
+    seed: Seed = 0,
+    json: JsonFile = None,
     figure: Annotated[
         Path | None, typer.Option(help="Draw all of it into this .svg or .png file.")
     ] = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,5 +55,27 @@ Device = Annotated[
 Quantise = Annotated[str | None, typer.Option(help="4bit or 8bit; needs the extra 'quantise'.")]
 PersonaFolder = Annotated[
     Path, typer.Argument(help="The persona's folder, as personalign align wrote it.")
+]
+PeopleFile = Annotated[
+    Path, typer.Option(help="A .json, .csv or .parquet file of people's answers.")
+]
+Coordinate = Annotated[
+    Literal["auto", "response", "keyed"],
+    typer.Option(
+        help="Whether files hold answers as ticked (response) or already reverse-scored (keyed); "
+        "auto tells, or refuses."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write every number to this file.")]
+MaxKl = Annotated[
+    float | None,
+    typer.Option(
+        "--max-kl",
+        min=0.0,
+        metavar="NATS",
+        help="Push nobody farther than moves plain text by so much: mean KL divergence from the "
+        "plain model, nats a token. 0.1 is little, 1 is another model.",
+    ),
 ]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from personalign.errors import MethodError
+from personalign.errors import EvaluationError, MethodError
 
 Settings = Annotated[
     list[str] | None,
@@ -23,6 +23,26 @@ Settings = Annotated[
 
 _FORM = re.compile(r"([^.=\s]+)\.([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z][\w@-]*")
+
+
+def method_names(listed: str) -> list[str]:
+    """The methods of a list separated by commas, each of which exists.
+
+    Raises EvaluationError for none, or one named twice; MethodError for one there is not.
+
+    >>> method_names("none, pas")
+    ['none', 'pas']
+    """
+    from personalign.methods.settings import settings_taken
+
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    if not names or len(set(names)) < len(names):
+        raise EvaluationError(
+            f"Name at least one method, and each only once; got {', '.join(names) or 'nothing'}."
+        )
+    for name in names:
+        settings_taken(name)
+    return names
 
 
 def method_settings(given: Sequence[str] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:

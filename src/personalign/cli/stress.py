@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from personalign.cli.console import console, errors, write_json
 from personalign.cli.evaluate import row_progress, say
-from personalign.cli.options import Device, Dtype, ModelName, Quantise
-from personalign.cli.settings import Settings, method_settings
+from personalign.cli.options import (
+    Coordinate,
+    Device,
+    Dtype,
+    JsonFile,
+    MaxKl,
+    ModelName,
+    PeopleFile,
+    Quantise,
+    Seed,
+)
+from personalign.cli.settings import Settings, method_names, method_settings
 
 
 def stress(
-    people: Annotated[
-        Path, typer.Option(help="A .json, .csv or .parquet file of people's answers.")
-    ],
+    people: PeopleFile,
     methods: Annotated[
         str, typer.Option(help="Methods, separated by commas; `personalign methods` lists them.")
     ] = "none,few-shot,pas,dials",
     limit: Annotated[int, typer.Option(min=2, help="Only the first so many people.")] = 10,
-    max_kl: Annotated[
-        float | None,
-        typer.Option(
-            "--max-kl",
-            min=0.0,
-            metavar="NATS",
-            help="Push nobody farther than moves plain text by so much, nats a token.",
-        ),
-    ] = None,
+    max_kl: MaxKl = None,
     model: ModelName = "pocket",
     dtype: Dtype = None,
     device: Device = None,
     quantise: Quantise = None,
-    coordinate: Annotated[
-        Literal["auto", "response", "keyed"],
-        typer.Option(help="Whether the file holds answers as ticked or already reverse-scored."),
-    ] = "auto",
+    coordinate: Coordinate = "auto",
     settings: Settings = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Write every number to this file.")
-    ] = None,
+    seed: Seed = 0,
+    json: JsonFile = None,
     figure: Annotated[
         Path | None,
         typer.Option(help="Draw closeness against cost over alpha into this .svg or .png file."),
@@ -71,19 +66,13 @@ def stress(
     from personalign.dataset.plots.style import known_figure_ending, write_figure
     from personalign.errors import EvaluationError
     from personalign.methods.base import PersonaMethod
-    from personalign.methods.settings import build_method, settings_taken
+    from personalign.methods.settings import build_method
     from personalign.model.decoder import Decoder
 
-    names = [name.strip() for name in methods.split(",") if name.strip()]
-    if not names or len(set(names)) < len(names):
-        raise EvaluationError(
-            f"Name at least one method, and each only once; got {', '.join(names) or 'nothing'}."
-        )
+    names = method_names(methods)
     if figure is not None:
         known_figure_ending(figure)
     own = method_settings(settings, names)
-    for name in names:
-        settings_taken(name)  # a name that does not exist is refused before a model is loaded
     chosen = read_people(people, coordinate=coordinate).select(slice(0, limit))
     with errors.status(f"Loading {model}"):
         decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]

@@ -6,8 +6,8 @@ Three looks, each on text that has nothing to do with anybody's personality:
    every token of an answer, the divergence of the persona's next-token distribution from the plain
    model's, KL(plain || persona), in nats; and the perplexity of the answers.
 2. **unparsed**: statements answered in greedy text, and how many of the replies name no option.
-3. **repeats**: greedy replies to open questions, and how many of their tokens only end a run of
-   three that the same reply has had before.
+3. **repeats**: greedy replies to open questions, and the share of their runs of three tokens that
+   the same reply has had before.
 
 The plain model is the decoder with no persona at all, so that prompts are measured like pushes.
 `bound_alpha` brings alpha back to where the divergence keeps within a budget.
@@ -80,7 +80,7 @@ class SideEffects:
     unparsed: float
     """Share of statements whose answer in text names no option."""
     repeats: float
-    """Share of tokens of free replies that only repeat; 0 for replies of less than four tokens."""
+    """Share of runs of three tokens that a free reply has had before, mean over replies."""
     plain_repeats: float
     """The same as the plain model."""
 
@@ -173,14 +173,13 @@ def bound_alpha(
         for place, alpha, kl in zip(over, middle, kls, strict=True):
             (low if kl <= max_kl else high)[place] = alpha
     bounded = list(personas)
-    for place in over:
-        bounded[place] = personas[place].with_alpha(_best_below(personas[place], low[place]))
-    if over:
-        kept = text.cost([bounded[place] for place in over])[0]
-        for place, kl in zip(over, kept, strict=True):
-            if kl > max_kl:  # a smaller alpha of the curve may cost more than a larger one
-                bounded[place] = bounded[place].with_alpha(low[place])
-        cost[over] = text.cost([bounded[place] for place in over])[0]
+    for alphas in ({place: _best_below(personas[place], low[place]) for place in over}, low):
+        # A smaller alpha of the curve may cost more than a larger one; then `low` itself it is.
+        again = [place for place in over if cost[place] > max_kl]
+        for place in again:
+            bounded[place] = personas[place].with_alpha(alphas[place])
+        if again:
+            cost[again] = text.cost([bounded[place] for place in again])[0]
     return [
         replace(
             persona,
@@ -287,14 +286,11 @@ class _NeutralText:
 
 
 def _best_below(persona: Persona, alpha: float) -> float:
-    """The alpha of least error that was tried up to `alpha`, or `alpha` where none was tried."""
-    curve: dict[str, Any] | None = persona.provenance.get("alpha_curve")
-    if not curve:
-        return alpha
+    """The alpha of least error that was tried up to `alpha`, or `alpha` if none but 0 was tried."""
+    curve: dict[str, Any] = persona.provenance.get("alpha_curve") or {"alphas": [], "errors": []}
     tried = [
-        (error, tried)
-        for tried, error in zip(curve["alphas"], curve["errors"], strict=True)
-        if error is not None and abs(tried) <= abs(alpha)
+        (error, one)
+        for one, error in zip(curve["alphas"], curve["errors"], strict=True)
+        if error is not None and abs(one) <= abs(alpha)
     ]
-    least = min(tried, default=(np.inf, alpha))
-    return float(least[1]) if least[1] else alpha
+    return float(min(tried)[1]) if any(one for _, one in tried) else alpha

@@ -66,7 +66,7 @@ AT_ONCE = 1024
 
 NAME = "calibration.safetensors"
 UNFINISHED = ("first.safetensors", "unfinished.safetensors")
-"""Of a calibration in its folder, and of one that was interrupted."""
+"""A calibration in its folder; until it is there, the first, short one's steps, and its own."""
 
 
 class Dials(PersonaMethod):
@@ -305,10 +305,7 @@ class Calibrated:
                 continue
             found.append(
                 Shift(
-                    layers[moved],
-                    heads[moved],
-                    directions[person][moved],
-                    lengths[person][moved],
+                    layers[moved], heads[moved], directions[person, moved], lengths[person, moved]
                 )
             )
         return found

@@ -122,9 +122,9 @@ def fit_dials(
 
     known: the population's factors. responses: (people, items) of the population, 0 missing.
     places: (K, 2) layer and head of those that are pushed. prompted: whether people's other answers
-        are the system prompt. cache: where head outputs are kept. unfinished: a file, alone in its
-        folder, in which steps are kept and from which an interrupted call goes on. progress: called
-        with (steps done, steps).
+        are the system prompt. cache: where head outputs are kept. unfinished: a file in which steps
+        are kept and from which an interrupted call goes on. progress: called with (steps done,
+        steps).
     Raises MethodError where the loss stops being finite.
     """
     begin, usual = _traces(decoder, items, known, places, wording, cache)
