@@ -26,7 +26,7 @@ def settings_taken(name: str) -> tuple[str, ...]:
     """Names of the settings a method takes. name: of a method, or METHOD@PRESET.
 
     >>> settings_taken("pas")
-    ('heads', 'direction', 'prompt', 'seed', 'cache')
+    ('heads', 'direction', 'prompt', 'scope', 'seed', 'cache')
     """
     kind = method_class(name)
     own = getattr(kind, "settings_taken", None)
