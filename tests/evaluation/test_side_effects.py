@@ -49,7 +49,7 @@ def plainly(decoder: Decoder, persona: Persona) -> tuple[float, float]:
             ids = torch.tensor([decoder.render(chat, reply=answer)])
             where = torch.ones_like(ids, dtype=torch.bool)
             if one.scope == "generated":
-                where[:, :-length] = False
+                where[:, : -length - 1] = False
             with (
                 torch.no_grad(),
                 steer_heads(decoder, row_displacements(decoder, [one]), positions=where),

@@ -65,7 +65,8 @@ def plainly(
         chat = chat_messages(persona.system_prompt, wording.ask(item))
         passes: dict[tuple[int, ...], torch.Tensor] = {}
         begun = decoder.render(chat, reply=wording.reply_prefix)
-        reply = len(begun) - len(decoder.chat.encode(wording.reply_prefix))
+        # where nothing is begun, the prompt's last token is where the reply is drawn
+        reply = len(begun) - max(len(decoder.chat.encode(wording.reply_prefix)), 1)
         steered_from = reply if persona.scope == "generated" else 0
         for number, tokens in enumerate(label_tokens(decoder, wording)):
             ids = begun + list(tokens[:-1])

@@ -24,6 +24,9 @@ from tests.model.loud import ITEMS, loud, make_loud, people, plainly
 WORDS = replace(PAPI, name="words", labels=("first", "two", "third one", "IV", "fünf"))
 """Labels of several tokens, of different lengths."""
 
+BARE = replace(PAPI, name="bare", reply_prefix="", reply="{label}) {option}.")
+"""No reply is begun."""
+
 UNSHARED = {"falcon", "bloom"}  # a residual added in place, position biases from a 2D mask
 
 
@@ -55,7 +58,7 @@ def test_equal_to_the_plain_way(family: str) -> None:
     assert len(np.unique(distinct.round(3), axis=0)) == 6  # every persona answers differently
 
 
-@pytest.mark.parametrize("wording", [REWORDED, SHUFFLED, WORDS], ids=lambda w: w.name)
+@pytest.mark.parametrize("wording", [REWORDED, SHUFFLED, WORDS, BARE], ids=lambda w: w.name)
 @pytest.mark.parametrize("route", ["shared", "full"])
 def test_every_wording_on_both_routes(
     wording: Wording, route: str, monkeypatch: pytest.MonkeyPatch

@@ -15,8 +15,9 @@ from personalign.model.decoding import Sampling, next_tokens
 from personalign.model.generate import generate, persona_chat, stream
 from personalign.model.persona import PLAIN, Persona
 from personalign.model.prompts import NEUTRAL_SYSTEM_PROMPT
+from personalign.model.steer import row_displacements
 from tests.model.conftest import CHATS, some_shift
-from tests.model.loud import loud, make_loud, people
+from tests.model.loud import loud, make_loud, one_pass, people
 
 FAMILIES = ("llama", "gpt2", "gemma3", "qwen3", "bloom", "mistral")
 CHAT = CHATS[2]
@@ -94,20 +95,24 @@ def test_steering_changes_the_text_and_alpha_0_does_not() -> None:
     assert plain == still != steered
 
 
-def test_generated_scope_leaves_the_prompt_alone() -> None:
-    """The first token comes from the prompt only, so it is the plain model's."""
+@pytest.mark.parametrize("words", ["", "Well, I"])
+def test_generated_scope_begins_where_the_first_token_is_drawn(words: str) -> None:
+    """At the prompt's last token, or at a begun reply's first; what lies before is the plain
+    model's."""
     decoder = loud()
     persona = Persona(shift=some_shift(decoder), alpha=4.0, scope="generated")
-    prompt = decoder.render(persona_chat(PLAIN, CHAT))
-    plain, steered = tokens_of(decoder, [prompt] * 2, [PLAIN, persona], max_new_tokens=12)
-    assert plain[0] == steered[0]
-    assert plain != steered
-    begun = decoder.chat.encode("Well")
-    counted = [len(begun)] * 2
-    plain, steered = tokens_of(
-        decoder, [prompt + begun] * 2, [PLAIN, persona], begun=counted, max_new_tokens=12
-    )
-    assert plain != steered
+    begun = decoder.chat.encode(words)
+    ids = decoder.render(persona_chat(PLAIN, CHAT)) + begun
+    written = tokens_of(decoder, [ids], [persona], begun=[len(begun)], max_new_tokens=6)[0]
+    first = len(ids) - max(len(begun), 1)
+    pushed = row_displacements(decoder, [persona])
+    by_hand: list[int] = []
+    for _ in range(6):
+        log_probs = one_pass(decoder, pushed, ids + by_hand, first)
+        by_hand.append(int(log_probs[-1].argmax()))
+    assert written == by_hand
+    later = one_pass(decoder, pushed, ids, len(ids) + 1)
+    assert int(later[-1].argmax()) != by_hand[0]  # one token later, and the first one is another
 
 
 def test_pieces_join_to_the_whole() -> None:

@@ -158,7 +158,7 @@ def answer_plainly(
         start = head * decoder.heads.head_dim
         push[start : start + decoder.heads.head_dim] = torch.from_numpy(alpha * sigma * direction)
 
-    begun = len(decoder.chat.encode(wording.reply_prefix))
+    begun = max(len(decoder.chat.encode(wording.reply_prefix)), 1)
 
     def pusher(push: torch.Tensor):
         def add(_module, args):

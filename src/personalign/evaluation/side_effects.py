@@ -277,7 +277,7 @@ class _NeutralText:
         rows = torch.arange(len(personas), device=device).repeat_interleave(length)
         positions = torch.arange(time - length - 1, time - 1, device=device).repeat(len(personas))
         generated = torch.zeros(len(personas), time, dtype=torch.bool, device=device)
-        generated[:, time - length :] = True
+        generated[:, time - length - 1 :] = True  # the first token is drawn from the prompt's last
         everywhere = torch.tensor([p.scope == "all" for p in personas], device=device)
         where = None if bool(everywhere.all()) else generated | everywhere[:, None]
         with steer_heads(self.decoder, row_displacements(self.decoder, personas), positions=where):

@@ -32,6 +32,7 @@ from personalign.methods.search import AlphaCurve, search_alphas
 from personalign.model.persona import Persona, Scope
 from personalign.model.prompts import PAPI, Wording, few_shot_prompt
 from personalign.model.questions import question_tokens
+from personalign.model.readings import kept_readings
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -132,15 +133,18 @@ class Pas(PersonaMethod):
         Raises MethodError where the paper's protocol is asked for and held-out answers are missing.
         """
         done: list[Persona] = []
-        for start in range(0, len(respondents), PEOPLE_AT_ONCE):
-            some = respondents.select(slice(start, start + PEOPLE_AT_ONCE))
+        with kept_readings(self.decoder):  # everybody is asked the same questions
+            for start in range(0, len(respondents), PEOPLE_AT_ONCE):
+                some = respondents.select(slice(start, start + PEOPLE_AT_ONCE))
 
-            def advance(part: int, whole: int, done_: int = start, size: int = len(some)) -> None:
-                if progress is not None:
-                    steps = STEPS * size * part // max(whole, 1)
-                    progress(STEPS * done_ + steps, STEPS * len(respondents))
+                def advance(
+                    part: int, whole: int, done_: int = start, size: int = len(some)
+                ) -> None:
+                    if progress is not None:
+                        steps = STEPS * size * part // max(whole, 1)
+                        progress(STEPS * done_ + steps, STEPS * len(respondents))
 
-            done += self._personas(some, advance)
+                done += self._personas(some, advance)
         return done
 
     def prepare(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from personalign.errors import SteeringError
 from personalign.model.answer import answer_items
+from personalign.model.readings import kept_readings
 
 if TYPE_CHECKING:
     from personalign.inventory.items import Item
@@ -82,23 +83,24 @@ def search_alphas(
     most = len(personas) * len(items) * (len(grid) + 2 * refinements)
     asked = 0
     wanted: list[list[float]] = [sorted(set(map(float, grid))) for _ in personas]
-    for round_ in range(refinements + 1):
-        rows = [(person, alpha) for person, alphas in enumerate(wanted) for alpha in alphas]
-        before = asked
+    with kept_readings(decoder):
+        for round_ in range(refinements + 1):
+            rows = [(person, alpha) for person, alphas in enumerate(wanted) for alpha in alphas]
+            before = asked
 
-        def advance(done: int, _total: int, before: int = before) -> None:
-            if progress is not None:
-                progress(min(before + done, most), most)
+            def advance(done: int, _total: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(min(before + done, most), most)
 
-        candidates = [personas[person].with_alpha(alpha) for person, alpha in rows]
-        answers = _answers(decoder, candidates, items, wording, advance)
-        asked += len(rows) * len(items)
-        errors = composites(answers, responses[[person for person, _ in rows]], items)
-        errors[(answers == 0).all(axis=1)] = np.inf
-        for (person, alpha), error in zip(rows, errors.tolist(), strict=True):
-            tried[person][alpha] = error
-        if round_ < refinements:
-            wanted = [_beside_best(points) for points in tried]
+            candidates = [personas[person].with_alpha(alpha) for person, alpha in rows]
+            answers = _answers(decoder, candidates, items, wording, advance)
+            asked += len(rows) * len(items)
+            errors = composites(answers, responses[[person for person, _ in rows]], items)
+            errors[(answers == 0).all(axis=1)] = np.inf
+            for (person, alpha), error in zip(rows, errors.tolist(), strict=True):
+                tried[person][alpha] = error
+            if round_ < refinements:
+                wanted = [_beside_best(points) for points in tried]
     if progress is not None:
         progress(most, most)
     return [

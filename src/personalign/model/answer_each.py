@@ -13,10 +13,11 @@ import torch
 
 from personalign.model.answer import BATCH_ROWS, Answers, answer_items, answers_from_scores
 from personalign.model.full import full_scores
+from personalign.model.memory import tokens_per_pass
 from personalign.model.persona import Persona
 from personalign.model.prompts import PAPI, Wording, chat_messages
 from personalign.model.questions import QuestionTokens, check_length, label_tokens
-from personalign.model.shared import BUSY_TOKENS, PASS_COST, TOKENS_PER_PASS
+from personalign.model.shared import BUSY_TOKENS, PASS_COST
 
 if TYPE_CHECKING:
     from personalign.inventory.items import Item
@@ -78,7 +79,7 @@ def answer_each(
         begun = len(decoder.chat.encode(wording.reply_prefix))
         questions = QuestionTokens((), tuple(sequences), begun)
         check_length(decoder, questions)
-        busy = BUSY_TOKENS.get(decoder.device.type, TOKENS_PER_PASS)
+        busy = BUSY_TOKENS.get(decoder.device.type, tokens_per_pass(decoder))
         at_once = max(1, min(batch_rows, busy // questions.longest))
         found_alone = full_scores(
             decoder, questions, labels, {}, rows=1, batch_rows=at_once, progress=advance

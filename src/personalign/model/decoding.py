@@ -61,8 +61,9 @@ def next_tokens(
     """Yield {row: next token} step by step, for the rows that have not ended.
 
     prompts: token ids, begun reply included. begun: how many tokens at the end of each prompt are
-    the begun reply, where the scope 'generated' starts. seeds: one a row; a row's text depends on
-    its own seed only. Tokens that end a turn are not yielded.
+    the begun reply; the scope 'generated' starts there, at the prompt's last token at the latest.
+    seeds: one a row; a row's text depends on its own seed only. Tokens that end a turn are not
+    yielded.
     Raises SteeringError when steering makes logits non-finite, ModelError when a prompt is longer
     than the model's context.
     """
@@ -110,7 +111,7 @@ class _Batch:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         self.mask = torch.cat([mask.new_ones(len(prompts), shared), mask], dim=1)
         time = torch.arange(ids.shape[1], device=ids.device)
-        starts = torch.tensor([ids.shape[1] - count for count in begun], device=ids.device)
+        starts = torch.tensor([ids.shape[1] - max(count, 1) for count in begun], device=ids.device)
         return self._read(ids, self._where(time[None] >= starts[:, None]))
 
     def _read_shared(self, tokens: Sequence[int], rows: int) -> DynamicCache:

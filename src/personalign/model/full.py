@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from personalign.model.batch import model_inputs
+from personalign.model.memory import tokens_per_pass
 from personalign.model.questions import QuestionTokens
 from personalign.model.readout import Reads, logits_at
 from personalign.model.residual import Site
@@ -19,9 +20,6 @@ from personalign.model.steer import steer_heads
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
-
-TOKENS_PER_PASS = 32_768
-"""Bound on rows * time of one forward pass."""
 
 
 def full_scores(
@@ -48,7 +46,7 @@ def full_scores(
     ]
     work.sort(key=lambda entry: len(questions.suffixes[entry[1]]))
     longest = questions.longest + max(map(len, labels))
-    at_once = max(1, min(batch_rows, TOKENS_PER_PASS // longest))
+    at_once = max(1, min(batch_rows, tokens_per_pass(decoder) // longest))
     scores = torch.zeros(rows * count * len(labels))
     for start in range(0, len(work), at_once):
         batch = work[start : start + at_once]
@@ -58,7 +56,7 @@ def full_scores(
             begun = questions.whole(item)
             read = continuations[which]
             sequences.append(begun + tuple(read[0][:-1]))
-            begins.append(len(begun) - questions.reply)
+            begins.append(len(begun) - questions.replying)
             for step in range(len(read[0])):
                 for number, label in enumerate(read, start=which):
                     slot = (row * count + item) * len(labels) + number

@@ -33,7 +33,7 @@ class Pack:
     mask: torch.Tensor
     """(1, 1, time, prefix + time), 0 where a token (row) sees another, else the dtype's minimum."""
     replies: torch.Tensor
-    """(time,) bool, the tokens of replies: where the scope 'generated' steers."""
+    """(time,) bool, the last `questions.replying` tokens of each item, and those of labels."""
     places: torch.Tensor
     """(positions,) int64, where logits are needed."""
     reads: Reads
@@ -87,7 +87,7 @@ def _pack(
         offsets += range(len(suffix))
         owners += [place] * len(suffix)
         branches += [0] * len(suffix)
-        replies += [i >= len(suffix) - questions.reply for i in range(len(suffix))]
+        replies += [i >= len(suffix) - questions.replying for i in range(len(suffix))]
         places.append(len(tokens) - 1)
         first = len(places) - 1
         for number, label in enumerate(labels):

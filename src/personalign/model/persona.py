@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
 
 Scope = Literal["all", "generated"]
-"""Where a shift acts: at every position, or only from the first generated token on."""
+"""Where a shift acts: at every position, or only where tokens of the reply are drawn: from the
+prompt's last token on, or from a begun reply on."""
 
 FORMAT = 1
 """Version of the persona folder's layout."""

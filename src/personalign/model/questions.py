@@ -38,6 +38,15 @@ class QuestionTokens:
     """How many tokens at the end of each suffix are the reply the assistant has begun."""
 
     @property
+    def replying(self) -> int:
+        """How many tokens at the end of each suffix the scope 'generated' pushes.
+
+        The begun reply, or the question's last token where none is begun: the first token of the
+        reply is drawn there.
+        """
+        return max(self.reply, 1)
+
+    @property
     def longest(self) -> int:
         """Tokens of the longest question."""
         return len(self.prefix) + max(map(len, self.suffixes))

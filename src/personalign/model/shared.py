@@ -9,8 +9,9 @@ The tokens of a label of several tokens branch off its item's question in the sa
 Personas that differ only in their shift are rows of one batch, and up to the first steered
 layer their rows are equal: the pass begins with a single row, which becomes one a persona where
 something is pushed first. Where only replies are pushed, the questions are read once for all
-personas, and a persona costs the tokens of its replies. Keys and values are kept within one call
-only, for one prompt and one set of displacements, since they are wrong under any other.
+personas, and a persona costs the tokens of its replies. Keys and values are kept within one
+call, for one prompt and one set of displacements, since they are wrong under any other; those of
+unpushed questions may be kept longer (`readings.py`).
 
 This needs a model whose attention obeys a mask and explicit positions; `can_share` tries it once
 against the plain forward pass. `full.py` scores the models that fail, at several times the cost.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +29,16 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from personalign.model.heads import text_config
+from personalign.model.memory import tokens_per_pass
 from personalign.model.packing import Pack, lay_out
 from personalign.model.questions import QuestionTokens
+from personalign.model.readings import Layers, read_once
 from personalign.model.readout import logits_at
 from personalign.model.residual import Site, depth
 from personalign.model.steer import before, steer_heads
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
-
-TOKENS_PER_PASS = 32_768
-"""Bound on rows * (prefix + pack) of one forward pass, so that keys and values fit memory."""
 
 BUSY_TOKENS = {"cpu": 2_560}
 """Rows * pack beyond which a pass only gets slower, by device; caches of CPUs are small."""
@@ -50,9 +51,6 @@ PREFIX_COPY = 0.02
 
 KEYS_PER_WIDTH = 6
 """Keys per hidden width whose comparison costs as much as a token's matrix products."""
-
-Layers = list[tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values of each layer, (rows, heads, time, head_dim); rows is 1 where rows are equal."""
 
 
 def shared_scores(
@@ -70,19 +68,20 @@ def shared_scores(
 
     labels: token ids of each label, as they follow the begun reply.
     displacements: as `row_displacements` gives them; empty for the plain model, then rows is 1.
-    generated_only: push the tokens of replies only, instead of all.
+    generated_only: push only where replies are drawn, instead of everywhere.
     batch_rows: answers computed at once. progress: called with the answers each pass gave.
     Returns (rows, items, labels) float32 on the CPU; NaN where logits overflow.
     """
     prefix_length, item_tokens = len(questions.prefix), sum(map(len, questions.suffixes))
-    room = _room(decoder, prefix_length, rows, item_tokens)
+    # Where only replies are pushed, questions are read as one row, and alike however many rows ask.
+    room = _room(decoder, prefix_length, 1 if generated_only else rows, item_tokens)
     packs = lay_out(decoder, questions, labels, room=room, most=batch_rows)
     most = max(len(pack.items) for pack in packs)
     longest = prefix_length + max(len(pack.tokens) for pack in packs)
-    replies_only = generated_only and questions.reply > 0
-    own = max(int(pack.replies.sum()) for pack in packs) if replies_only else room
-    busy = BUSY_TOKENS.get(decoder.device.type, TOKENS_PER_PASS)
-    at_once = max(1, min(batch_rows // most, busy // own, TOKENS_PER_PASS // longest))
+    own = max(int(pack.replies.sum()) for pack in packs) if generated_only else room
+    fitting = tokens_per_pass(decoder)
+    busy = BUSY_TOKENS.get(decoder.device.type, fitting)
+    at_once = max(1, min(batch_rows // most, busy // own, fitting // longest))
     scores = torch.empty(rows, len(questions.suffixes), len(labels))
 
     def note(chosen: list[int], pack: Pack, logits: torch.Tensor) -> None:
@@ -91,24 +90,25 @@ def shared_scores(
         if progress is not None:
             progress(len(chosen) * len(pack.items))
 
-    plain = _read_prefix(decoder, questions.prefix, {}, 1) if generated_only else None
-    if replies_only:
-        assert plain is not None
+    batches = [
+        (chosen, pushed, len(chosen) if pushed else 1)
+        for chosen in _batches(displacements, rows, at_once)
+        for pushed in [_of_rows(displacements, chosen)]
+    ]
+    if generated_only:
+        start = questions.prefix
+        prefix = read_once(decoder, start, partial(_read_prefix, decoder, start, {}, 1))
         for pack in packs:
-            asked = _read_asked(decoder, pack, plain)
-            for chosen in _batches(displacements, rows, at_once):
-                pushed = _of_rows(displacements, chosen)
-                count = len(chosen) if pushed else 1
-                note(
-                    chosen, pack, _read_replies(decoder, pack, asked, prefix_length, pushed, count)
-                )
+            read = partial(_read_asked, decoder, pack, prefix)
+            asked = read_once(decoder, (questions, pack.items), read)
+            for chosen, pushed, count in batches:
+                logits = _read_replies(decoder, pack, asked, prefix_length, pushed, count)
+                note(chosen, pack, logits)
         return scores
-    for chosen in _batches(displacements, rows, at_once):
-        pushed = _of_rows(displacements, chosen)
-        count = len(chosen) if pushed else 1
-        prefix = _read_prefix(decoder, questions.prefix, pushed, count) if plain is None else plain
+    for chosen, pushed, count in batches:
+        prefix = _read_prefix(decoder, questions.prefix, pushed, count)
         for pack in packs:
-            note(chosen, pack, _read_pack(decoder, pack, prefix, pushed, count, generated_only))
+            note(chosen, pack, _read_pack(decoder, pack, prefix, pushed, count))
     return scores
 
 
@@ -140,14 +140,12 @@ def _read_pack(
     prefix: Layers,
     pushed: Mapping[Site, torch.Tensor],
     rows: int,
-    generated_only: bool,
 ) -> torch.Tensor:
     """Logits of a pack's positions in every row, (rows, positions, vocabulary)."""
     cache = _as_rows(prefix, pushed, rows)
     start = prefix[0][0].shape[-2] if prefix else 0
     index = torch.arange(rows, device=decoder.device).repeat_interleave(len(pack.places))
-    where = pack.replies.expand(rows, -1) if generated_only else None
-    with _branching(decoder, pushed, rows, where):
+    with _branching(decoder, pushed, rows):
         logits = logits_at(
             decoder,
             index,
@@ -231,7 +229,6 @@ def _branching(
     decoder: Decoder,
     pushed: Mapping[Site, torch.Tensor],
     rows: int,
-    positions: torch.Tensor | None = None,
 ) -> Iterator[None]:
     """Steer, turning the single row of a pass into `rows` where it is first pushed.
 
@@ -245,7 +242,7 @@ def _branching(
     first = min(pushed, key=depth)
     handle = before(decoder, first, lambda given: given.expand(rows, -1, -1))
     try:
-        with steer_heads(decoder, pushed, positions=positions):
+        with steer_heads(decoder, pushed):
             yield
     finally:
         handle.remove()
