@@ -122,7 +122,7 @@ def test_every_form_goes_into_a_file(tmp_path: Path) -> None:
 
 
 def test_what_is_no_table_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="Row 2 .* has 1 cells and there are 2 columns"):
+    with pytest.raises(EvaluationError, match=r"Row 2 .* has 1 cells and there are 2 columns"):
         Table("t", ("a", "b"), (("x", 1), ("y",)))
     with pytest.raises(EvaluationError, match="holds True"):
         Table("t", ("a",), ((True,),))
