@@ -41,3 +41,15 @@ def released() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"PERSONALIGN_DATA is {folder!r}, which is no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a two-layer random Llama and its tokenizer; nobody may change it."""
+    folder = tmp_path_factory.mktemp("model")
+    from personalign.model.fake import fake_decoder
+
+    decoder = fake_decoder("llama")
+    decoder.model.save_pretrained(folder)
+    decoder.tokenizer.save_pretrained(folder)
+    return folder

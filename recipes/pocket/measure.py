@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from personalign.bench.evaluate import Evaluation, Row, evaluate_methods
+from personalign.bench.evaluate import evaluate_methods
+from personalign.bench.rows import Evaluation, Row
 from personalign.dataset.papi import read_people
 from personalign.dataset.simulate import simulate
 from personalign.evaluation.statistics import Interval, bootstrap_mean

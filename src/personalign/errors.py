@@ -62,7 +62,12 @@ class MissingPackageError(PersonalignError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self._given = (package, extra, purpose)
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed. "
             f'Install it with: pip install "personalign[{extra}]"'
         )
+
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        """For the way back from another process: made again from what it was made from."""
+        return (type(self), self._given)

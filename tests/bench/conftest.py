@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from personalign.bench.evaluate import Evaluation, evaluate_methods
+from personalign.bench.evaluate import evaluate_methods
+from personalign.bench.rows import Evaluation
 from personalign.dataset.people import Respondents
 from personalign.dataset.simulate import simulate
 from personalign.model.decoder import Decoder

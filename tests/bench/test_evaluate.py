@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from personalign.bench.evaluate import Evaluation, evaluate_methods
+from personalign.bench.evaluate import evaluate_methods
+from personalign.bench.rows import Evaluation
 from personalign.bench.summary import to_json
 from personalign.dataset.people import Respondents
 from personalign.errors import EvaluationError, MethodError

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personalign.bench.evaluate import Evaluation
 from personalign.bench.figures import error_limits, head_map_figure
 from personalign.bench.report import (
     TextSample,
@@ -19,6 +18,7 @@ from personalign.bench.report import (
     report_html,
     write_report,
 )
+from personalign.bench.rows import Evaluation
 from personalign.bench.traces import AlphaCurve, HeadMap, alpha_curve, head_map
 
 VOID = {"meta", "br", "path", "use", "circle", "rect", "link", "img", "hr", "line"}

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personalign.bench.evaluate import Evaluation, evaluate_methods
+from personalign.bench.evaluate import evaluate_methods
 from personalign.bench.report import report_html
+from personalign.bench.rows import Evaluation
 from personalign.bench.summary import setting, to_json
 from personalign.bench.table import notes
 from personalign.dataset.people import Respondents

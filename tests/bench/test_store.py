@@ -63,6 +63,8 @@ def test_a_block_comes_back_bit_for_bit(tmp_path: Path) -> None:
         {"seed": 1},
         {"version": "0.2.0"},
         {"code": "00" * 32},
+        {"evaluation": {"name": "aligned", "max_kl": 0.1}},
+        {"evaluation": {"name": "causal"}},
         {"layout": 1},
     ],
 )
@@ -78,7 +80,19 @@ def test_the_marker_is_written_last_and_nothing_else_is_left(tmp_path: Path) -> 
     place.finish({"people": 3})
     assert place.finished
     names = sorted(path.name for path in (tmp_path / KEY.folder).iterdir())
-    assert names == ["finished.json", "key.json", "people-00000-00003.npz"]
+    assert names == [
+        "finished.json",
+        "key.json",
+        "people-00000-00003.json",
+        "people-00000-00003.npz",
+    ]
+
+
+def test_the_same_answers_leave_the_same_bytes_however_long_they_took(tmp_path: Path) -> None:
+    for name, seconds in (("a", (1.0, 2.0)), ("b", (3.0, 4.0))):
+        ResultStore(tmp_path / name).open(KEY).write(0, 3, replace(BLOCK, seconds=seconds))
+    a, b = (tmp_path / name / KEY.folder / "people-00000-00003.npz" for name in "ab")
+    assert a.read_bytes() == b.read_bytes()
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:

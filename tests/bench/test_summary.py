@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from personalign import __version__
-from personalign.bench.evaluate import Evaluation
+from personalign.bench.rows import Evaluation
 from personalign.bench.summary import findings, setting, to_json
 from personalign.evaluation.statistics import Interval, PairedDifference
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from personalign.bench.evaluate import Evaluation, Row
+from personalign.bench.rows import Evaluation, Row
 from personalign.bench.table import FULL, best_first, notes, tables, training_table
 from personalign.evaluation.statistics import paired_difference
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from personalign.methods.base import Method
     from personalign.model.answer import Decision
     from personalign.model.persona import Persona
+    from personalign.model.prompts import Wording
 
 Progress = Callable[[float, int], None]
 """Called as progress(people done, people in all); part of a person counts as that part."""
@@ -49,6 +50,18 @@ class Collected:
     """Highest memory of any block, above what was held before it; None where nothing tells."""
     tuning: NDArray[np.int8] | None = field(default=None, repr=False)
     """(people, tuning items) responses to the items the method learnt from; None if not asked."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """The personas of some people, and what making them took."""
+
+    personas: list[Persona]
+    """One a person."""
+    seconds: float
+    """Seconds of making them all."""
+    peak_bytes: int | None
+    """Highest memory meanwhile, above what was held before."""
 
 
 def collect(
@@ -75,23 +88,95 @@ def collect(
         progress: called with (people done, all people).
     """
     blocks = []
-    size = min(block or method.people_at_once, method.people_at_once)
-    for start in range(0, len(people), size):
-        stop = min(start + size, len(people))
+    for start, stop in chunks(
+        len(people), min(block or method.people_at_once, method.people_at_once)
+    ):
         done = store.read(start, stop)
         if done is None:
-            some = _visible(method, people.select(slice(start, stop)))
-            done = _ask(method, some, items, max_kl, _within(progress, start, stop, len(people)))
+            some = people.select(slice(start, stop))
+            part = _within(progress, start, stop, len(people))
+            made = make_personas(method, some, progress=part)
+            done = ask(method, some, items, made, max_kl)
             store.write(start, stop, done)
         blocks.append(done)
         if progress is not None:
             progress(stop, len(people))
     if not store.finished:
         store.finish({"people": len(people), "items": len(items), "blocks": len(blocks)})
-    return _join(blocks, items, decision, method)
+    return joined(blocks, decision, getattr(method, "wording", None))
 
 
-def _visible(method: Method, people: Respondents) -> Respondents:
+def chunks(people: int, size: int) -> list[tuple[int, int]]:
+    """(start, stop) of blocks of so many people.
+
+    >>> chunks(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(start, min(start + size, people)) for start in range(0, people, size)]
+
+
+def make_personas(
+    method: Method, people: Respondents, *, progress: Progress | None = None
+) -> Made | None:
+    """The people's personas, from what the method may learn from; None if it makes none."""
+    from personalign.methods.base import PersonaMethod
+
+    if not isinstance(method, PersonaMethod):
+        return None
+    with peak_memory(getattr(method.decoder, "device", "cpu")) as peak:
+        began = time.perf_counter()
+        personas = method.personas(visible(method, people), progress=progress)
+        return Made(personas, time.perf_counter() - began, peak())
+
+
+def ask(
+    method: Method,
+    people: Respondents,
+    items: Sequence[Item],
+    made: Made | None,
+    max_kl: float | None = None,
+) -> RawBlock:
+    """What the method answers for these people, raw.
+
+    made: their personas, for a method that makes them. Arguments else as for `collect`.
+    """
+    from personalign.methods.base import PersonaMethod
+    from personalign.model.any_model import answers_of
+
+    model = getattr(method, "decoder", None)
+    learnt = people.inventory.tuning if hasattr(model, "heads") else ()
+    with peak_memory(getattr(model, "device", "cpu"), tidy=made is None) as peak:
+        began = time.perf_counter()
+        if made is None or not isinstance(method, PersonaMethod):
+            known = visible(method, people)
+            arrays = {"responses": np.asarray(method.predict(known, items), dtype=np.int8)}
+            seconds, highest = (0.0, time.perf_counter() - began), peak()
+            if learnt:
+                arrays["tuning"] = np.asarray(method.predict(known, learnt), dtype=np.int8)
+            return RawBlock(arrays, seconds, peak_bytes=highest)
+        personas = made.personas
+        if max_kl is not None:
+            personas = bound_alpha(method.decoder, personas, max_kl)
+        bounded = time.perf_counter()
+        answers = answers_of(method.decoder, personas, items, wording=method.wording)
+        answered = time.perf_counter()
+        highest = peak()
+    arrays = {
+        "log_probs": np.asarray(answers.log_probs, dtype=np.float32),
+        "mass": np.asarray(answers.mass, dtype=np.float32),
+    }
+    if learnt:
+        again = answers_of(method.decoder, personas, learnt, wording=method.wording)
+        arrays["tuning_log_probs"] = np.asarray(again.log_probs, dtype=np.float32)
+    return RawBlock(
+        arrays,
+        (made.seconds + bounded - began, answered - bounded),
+        tuple(persona_record(persona) for persona in personas),
+        max((one for one in (made.peak_bytes, highest) if one is not None), default=None),
+    )
+
+
+def visible(method: Method, people: Respondents) -> Respondents:
     """The answers the method may learn from."""
     if getattr(method, "protocol", "honest") == "paper":
         return people
@@ -103,44 +188,6 @@ def _within(progress: Progress | None, start: int, stop: int, people: int) -> Pr
     if progress is None:
         return None
     return lambda done, total: progress(start + (stop - start) * done / max(total, 1), people)
-
-
-def _ask(
-    method: Method,
-    people: Respondents,
-    items: Sequence[Item],
-    max_kl: float | None,
-    progress: Progress | None,
-) -> RawBlock:
-    from personalign.methods.base import PersonaMethod
-    from personalign.model.any_model import answers_of
-
-    model = getattr(method, "decoder", None)
-    learnt = people.inventory.tuning if hasattr(model, "heads") else ()
-    with peak_memory(getattr(model, "device", "cpu")) as peak:
-        began = time.perf_counter()
-        if not isinstance(method, PersonaMethod):
-            arrays = {"responses": np.asarray(method.predict(people, items), dtype=np.int8)}
-            seconds, highest = (0.0, time.perf_counter() - began), peak()
-            if learnt:
-                arrays["tuning"] = np.asarray(method.predict(people, learnt), dtype=np.int8)
-            return RawBlock(arrays, seconds, peak_bytes=highest)
-        personas = method.personas(people, progress=progress)
-        if max_kl is not None:
-            personas = bound_alpha(method.decoder, personas, max_kl)
-        made = time.perf_counter()
-        answers = answers_of(method.decoder, personas, items, wording=method.wording)
-        answered = time.perf_counter()
-        highest = peak()
-    arrays = {
-        "log_probs": np.asarray(answers.log_probs, dtype=np.float32),
-        "mass": np.asarray(answers.mass, dtype=np.float32),
-    }
-    if learnt:
-        again = answers_of(method.decoder, personas, learnt, wording=method.wording)
-        arrays["tuning_log_probs"] = np.asarray(again.log_probs, dtype=np.float32)
-    records = tuple(persona_record(persona) for persona in personas)
-    return RawBlock(arrays, (made - began, answered - made), records, highest)
 
 
 def persona_record(persona: Persona) -> dict[str, Any]:
@@ -161,9 +208,11 @@ def persona_record(persona: Persona) -> dict[str, Any]:
     }
 
 
-def _join(
-    blocks: Sequence[RawBlock], items: Sequence[Item], decision: Decision, method: Method
-) -> Collected:
+def joined(blocks: Sequence[RawBlock], decision: Decision, wording: Wording | None) -> Collected:
+    """The blocks of everybody, put together.
+
+    wording: in which probabilities were read; None where no model was asked by probabilities.
+    """
     make, answer = (sum(block.seconds[i] for block in blocks) for i in (0, 1))
     peaks = [block.peak_bytes for block in blocks if block.peak_bytes is not None]
     arrays = {
@@ -171,10 +220,10 @@ def _join(
     }
     tuning = arrays.get("tuning")
     if "tuning_log_probs" in arrays:
-        tuning = _responses(arrays["tuning_log_probs"], decision, method)
+        tuning = _responses(arrays["tuning_log_probs"], decision, wording)
     responses = arrays.get("responses")
     if responses is None:
-        responses = _responses(arrays["log_probs"], decision, method)
+        responses = _responses(arrays["log_probs"], decision, wording)
     return Collected(
         responses,
         arrays.get("mass"),
@@ -186,12 +235,11 @@ def _join(
 
 
 def _responses(
-    log_probs: NDArray[np.float32], decision: Decision, method: Method
+    log_probs: NDArray[np.float32], decision: Decision, wording: Wording | None
 ) -> NDArray[np.int8]:
     """(people, items) responses from the options' log-probabilities (people, items, 5)."""
-    from personalign.methods.base import PersonaMethod
     from personalign.model.answer import Answers
 
-    assert isinstance(method, PersonaMethod), "only personas are asked by option probabilities"
+    assert wording is not None, "only personas are asked by option probabilities, in some wording"
     mass = np.ones(log_probs.shape[:2], np.float32)
-    return Answers(log_probs, mass, (), method.wording).responses(decision)
+    return Answers(log_probs, mass, (), wording).responses(decision)

@@ -9,26 +9,19 @@ answers each time: with the answers stored, another decision or table costs no m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from personalign import __version__
-from personalign.bench.collect import Collected, collect
+from personalign.bench.collect import collect
+from personalign.bench.rows import Evaluation, beside_each_other, described, reference_rows, row_of
 from personalign.bench.store import ResultStore, RunKey, code_digest, people_digest
 from personalign.dataset.split import refuse_tuning_people
 from personalign.errors import EvaluationError
-from personalign.evaluation.aligned import AlignedScore, aligned_score
-from personalign.evaluation.statistics import PairedDifference, paired_difference
-from personalign.evaluation.swap import SwapControl, swap_control
-from personalign.methods.base import PersonaMethod
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
-    from personalign.inventory.items import Item
     from personalign.methods.base import Method
     from personalign.methods.trained import TrainingStep
     from personalign.model.answer import Decision
@@ -43,92 +36,6 @@ Progress = Callable[[str, float, int], None]
 
 Watch = Callable[[str, "TrainingStep", int], None]
 """Called as watch(name of the row, newest line of a training curve, steps in all)."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the table: a method or a reference predictor."""
-
-    name: str
-    """The method's name."""
-    description: str
-    """One line on what it does."""
-    reference: bool
-    """Whether it is a reference predictor, which asks no model."""
-    fitted_on: str | None
-    """The population a reference was fitted on; None where it needs none."""
-    protocol: str
-    """"paper" where the row tuned itself on the held-out items, else "honest"."""
-    score: AlignedScore
-    """How close it came."""
-    responses: NDArray[np.int8] = field(repr=False)
-    """(people, items) the answers that were scored."""
-    seconds: tuple[float, float]
-    """Seconds of making all personas and of answering for all people."""
-    label_mass: float | None = None
-    """Mean probability of the five labels among all tokens; small: the model would rather say
-    something else. None without a model."""
-    swap: SwapControl | None = field(default=None, repr=False)
-    """The same people with somebody else's persona; None where everybody's persona is the same."""
-    paired: dict[str, PairedDifference] = field(default_factory=dict, repr=False)
-    """By the other row's name: this composite minus the other's, person by person."""
-    records: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    """One a person: alpha, heads and provenance of the persona."""
-    settings: dict[str, Any] = field(default_factory=dict, repr=False)
-    """The method's settings."""
-    peak_bytes: int | None = None
-    """Highest memory while people were made and answered, beyond the loaded model: of one person
-    for a method that trains, of a block of people for one that makes many at once."""
-    tuning: AlignedScore | None = field(default=None, repr=False)
-    """How close it came on the items it learnt from; None where they were not asked."""
-
-    @property
-    def seconds_per_person(self) -> float:
-        """Seconds of making and answering, shared costs included, per person."""
-        return sum(self.seconds) / max(1, len(self.responses))
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Every row of one evaluation, and what it was done with."""
-
-    methods: tuple[Row, ...]
-    """The methods, in the order asked for."""
-    references: tuple[Row, ...]
-    """The reference rows."""
-    people: Respondents = field(repr=False)
-    """The people, with all their answers."""
-    items: tuple[Item, ...] = field(repr=False)
-    """The held-out items that were scored."""
-    model: str
-    """The model's name."""
-    fingerprint: str
-    """The model's fingerprint."""
-    wording: str
-    """Name of the question's wording."""
-    decision: str
-    """How option probabilities became responses."""
-    protocol: str
-    """"honest" or "paper"."""
-    seed: int
-    """Seed of the methods, the bootstrap and the swap."""
-    version: str = __version__
-    """Personalign's version."""
-    usage: dict[str, Any] | None = None
-    """What an API was asked for: requests, tokens, cost; None for a model that is here."""
-
-    def row(self, name: str) -> Row:
-        """The row with this name; EvaluationError names those there are."""
-        for row in (*self.methods, *self.references):
-            if row.name == name:
-                return row
-        names = ", ".join(row.name for row in (*self.methods, *self.references))
-        raise EvaluationError(f"This evaluation has no row {name!r}; its rows are {names}.")
-
-    @property
-    def own(self) -> NDArray[np.int8]:
-        """(people, items) what the people answered themselves."""
-        return self.people.responses[:, self.people.inventory.columns(self.items)]
 
 
 def evaluate_methods(
@@ -178,7 +85,6 @@ def evaluate_methods(
             methods were developed on, a population of another questionnaire, nothing held out.
         MethodError: an unknown method, or settings it cannot take.
     """
-    from personalign.methods.reference import reference_methods
     from personalign.model.prompts import PAPI
 
     wording = wording or PAPI
@@ -216,13 +122,15 @@ def evaluate_methods(
     items = people.inventory.held_out
     store = ResultStore(out)
     digest = people_digest(people)
+    budget = {} if max_kl is None else {"max_kl": max_kl}
     rows = []
     for method in made:
         if watch is not None and hasattr(method, "watch"):
             method.watch = _watched(watch, method.name)
+        told = described(method, **budget)
         key = RunKey(
             method=method.name,
-            settings=_settings(method, max_kl),
+            settings=told.settings,
             model=decoder.fingerprint,
             people=digest,
             inventory=form.name,
@@ -243,21 +151,12 @@ def evaluate_methods(
             max_kl=max_kl,
             progress=_named(progress, method.name),
         )
-        row = _row(method, got, people, items, seed, reference=False)
-        rows.append(replace(row, settings=_settings(method, max_kl)))
-    beside = []
-    for method in reference_methods(population, form) if references else ():
-        got = collect(
-            method,
-            people,
-            items,
-            ResultStore(None).open(key),
-            progress=_named(progress, method.name),
-        )
-        beside.append(_row(method, got, people, items, seed, reference=True))
+        rows.append(row_of(told, got, people, items, seed))
+    beside = reference_rows(people, items, seed, population) if references else []
+    scored, compared = beside_each_other(rows, beside, seed)
     return Evaluation(
-        methods=tuple(_paired(row, [*rows, *beside], seed) for row in rows),
-        references=tuple(_paired(row, rows, seed) for row in beside),
+        methods=scored,
+        references=compared,
         people=people,
         items=tuple(items),
         model=decoder.name,
@@ -268,11 +167,6 @@ def evaluate_methods(
         seed=seed,
         usage=_usage(decoder),
     )
-
-
-def _settings(method: Method, max_kl: float | None) -> dict[str, Any]:
-    """The method's own settings, and the budget it was held to."""
-    return {**method.settings, **({} if max_kl is None else {"max_kl": max_kl})}
 
 
 def _usage(model: Model) -> dict[str, Any] | None:
@@ -296,51 +190,6 @@ def _made(
     from personalign.methods.settings import build_method
 
     return build_method(method, decoder, common=common, own=settings.get(method, {}))
-
-
-def _row(
-    method: Method,
-    got: Collected,
-    people: Respondents,
-    items: Sequence[Item],
-    seed: int,
-    *,
-    reference: bool,
-) -> Row:
-    personal = ("heads", "stream", "prompted", "adapted")
-    swaps = any(record[part] for record in got.records for part in personal)
-    if not reference and not isinstance(method, PersonaMethod):  # a prompt for every question
-        swaps = True
-    return Row(
-        name=method.name,
-        description=method.description,
-        reference=reference,
-        fitted_on=getattr(method, "population", None),
-        protocol=getattr(method, "protocol", "honest"),
-        score=aligned_score(got.responses, people, items, seed=seed),
-        responses=got.responses,
-        seconds=got.seconds,
-        label_mass=None if got.mass is None else float(got.mass.mean()),
-        swap=swap_control(got.responses, people, items, seed=seed)
-        if swaps and len(people) > 1
-        else None,
-        records=got.records,
-        settings=dict(method.settings),
-        peak_bytes=got.peak_bytes,
-        tuning=None
-        if got.tuning is None
-        else aligned_score(got.tuning, people, people.inventory.tuning, seed=seed),
-    )
-
-
-def _paired(row: Row, rows: Sequence[Row], seed: int) -> Row:
-    """The row with its differences to all others, person by person."""
-    differences = {
-        other.name: paired_difference(row.score.per_person, other.score.per_person, seed=seed)
-        for other in rows
-        if other.name != row.name
-    }
-    return replace(row, paired=differences)
 
 
 def _named(progress: Progress | None, name: str) -> Callable[[float, int], None] | None:

@@ -27,7 +27,7 @@ from personalign.bench.traces import AlphaCurve, HeadMap
 from personalign.inventory.keys import TRAITS
 
 if TYPE_CHECKING:
-    from personalign.bench.evaluate import Row
+    from personalign.bench.rows import Row
 
 WIDE = 5.2
 """Width of a figure over the whole column, in inches: on a phone its text is still 10 pixels."""

@@ -42,7 +42,7 @@ from personalign.inventory.keys import TRAITS
 from personalign.inventory.scoring import trait_means
 
 if TYPE_CHECKING:
-    from personalign.bench.evaluate import Evaluation, Row
+    from personalign.bench.rows import Evaluation, Row
 
 CARDS = 24
 """People shown one by one; a page of hundreds of radars is read by nobody."""

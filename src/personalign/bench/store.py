@@ -3,12 +3,14 @@
     OUT/pas-3f2a91c04b7d/
       key.json                  what was run: model, settings, people, wording, seed, versions
       people-00000-00016.npz    the raw answers of 16 people, and what their personas were
+      people-00000-00016.json   the seconds and the memory they took
       finished.json             written last; its absence says that people are still to come
 
-The folder's name ends in a digest of its key, so another model, setting, seed or release of
-Personalign never reads these answers. Files are written under a temporary name and renamed, so an
-interrupted run leaves whole blocks only, and the next run skips the people that are there. The
-people's own answers are not stored, only a digest of them.
+What something took is kept apart from what it gave, so that two runs of the same thing leave the
+same bytes. The folder's name ends in a digest of its key, so another model, setting, seed or
+release of Personalign never reads these answers. Files are written under a temporary name and
+renamed, so an interrupted run leaves whole blocks only, and the next run skips the people that are
+there. The people's own answers are not stored, only a digest of them.
 """
 
 from __future__ import annotations
@@ -58,8 +60,10 @@ class RunKey:
     """Digest of the source that answers depend on (`code_digest`)."""
     inventory: str = "IPIP-NEO-300"
     """Name of the questionnaire."""
-    layout: int = 2
-    """What a block holds; 2 since it holds the answers to the tuning items and the memory."""
+    evaluation: dict[str, Any] = field(default_factory=lambda: {"name": "aligned"})
+    """What was measured: the evaluation's name, and its settings."""
+    layout: int = 3
+    """What a block holds; 3 since seconds and memory have a file of their own."""
 
     @property
     def digest(self) -> str:
@@ -69,12 +73,14 @@ class RunKey:
     @property
     def folder(self) -> str:
         """Name of the folder that holds these answers."""
-        return f"{self.method}-{self.digest[:12]}"
+        evaluation = self.evaluation["name"]
+        named = self.method if evaluation == "aligned" else f"{evaluation}-{self.method}"
+        return f"{named}-{self.digest[:12]}"
 
 
 @dataclass(frozen=True)
 class RawBlock:
-    """What one method said about some consecutive people."""
+    """What one method said about some consecutive people, or what was measured of it."""
 
     arrays: dict[str, NDArray]
     """Named arrays, one row a person: "log_probs" and "mass", or "responses"; "tuning_log_probs"
@@ -82,7 +88,7 @@ class RawBlock:
     seconds: tuple[float, float]
     """Seconds spent making the personas, and answering."""
     records: tuple[dict[str, Any], ...] = field(default=())
-    """One a person: its persona's alpha, heads and provenance, as JSON values."""
+    """JSON values; of answers, one a person: its persona's alpha, heads and provenance."""
     peak_bytes: int | None = None
     """Highest memory while they were made and answered, above what was held before."""
 
@@ -103,6 +109,10 @@ class ResultStore:
             _write_json(place / "key.json", asdict(key))
         return MethodStore(place)
 
+    def at(self, key: RunKey) -> MethodStore:
+        """As `open`, for reading: nothing is created."""
+        return MethodStore(None if self.folder is None else self.folder / key.folder)
+
 
 class MethodStore:
     """The blocks of one method's answers."""
@@ -115,22 +125,26 @@ class MethodStore:
         """Whether every block of the run was written."""
         return self.folder is not None and (self.folder / "finished.json").exists()
 
+    def there(self, start: int, stop: int) -> bool:
+        """Whether the answers of people start to stop - 1 are stored."""
+        return self.folder is not None and self._path(start, stop).exists()
+
     def read(self, start: int, stop: int) -> RawBlock | None:
         """The answers of people start to stop - 1, or None where they are still to be made.
 
         Raises:
             EvaluationError: the file is there and cannot be read.
         """
-        if self.folder is None or not self._path(start, stop).exists():
+        if not self.there(start, stop):
             return None
         path = self._path(start, stop)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-            details = json.loads(arrays.pop("details").tobytes().decode())
-            make, answer = details["seconds"]
-            records = tuple(details["records"])
-            peak = details["peak_bytes"]
+            records = tuple(json.loads(arrays.pop("records").tobytes().decode()))
+            took = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            make, answer = took["seconds"]
+            peak = took["peak_bytes"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise EvaluationError(
                 f"The stored answers in {path} cannot be read ({error}). Delete that file and run "
@@ -142,10 +156,12 @@ class MethodStore:
         """Store the answers of people start to stop - 1, whole or not at all."""
         if self.folder is None:
             return
-        told = {name: getattr(block, name) for name in ("seconds", "records", "peak_bytes")}
-        details = _json(told).encode()
-        packed = {**block.arrays, "details": np.frombuffer(details, dtype=np.uint8)}
-        with replacing(self._path(start, stop)) as temporary:
+        path = self._path(start, stop)
+        records = np.frombuffer(_json(block.records).encode(), dtype=np.uint8)
+        packed = {**block.arrays, "records": records}
+        took = {"seconds": block.seconds, "peak_bytes": block.peak_bytes}
+        _write_json(path.with_suffix(".json"), took)
+        with replacing(path) as temporary:  # last: where it is, the block is whole
             np.savez_compressed(temporary, **packed)  # type: ignore[arg-type]
 
     def finish(self, summary: dict[str, Any]) -> None:
@@ -166,14 +182,14 @@ def people_digest(people: Respondents) -> str:
 
 @cache
 def code_digest() -> str:
-    """Hex sha256 of the Python source that decides a method's answers.
+    """Hex sha256 of the Python source that decides what is measured.
 
     A change to the code between two runs of one version would otherwise go unseen, and old answers
     be taken for new ones.
     """
     package = files("personalign")
     total = hashlib.sha256()
-    for room in ("dataset", "inventory", "methods", "model"):
+    for room in ("dataset", "inventory", "methods", "model", "evaluation"):
         root = Path(str(package / room))
         for path in sorted(root.rglob("*.py")):
             total.update(path.relative_to(root.parent).as_posix().encode() + b"\0")

@@ -14,7 +14,7 @@ from personalign.evaluation.aligned import AlignedScore
 from personalign.evaluation.statistics import Interval, PairedDifference
 
 if TYPE_CHECKING:
-    from personalign.bench.evaluate import Evaluation, Row
+    from personalign.bench.rows import Evaluation, Row
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:

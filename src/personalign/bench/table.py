@@ -20,7 +20,7 @@ from personalign.methods.reference import left_out
 from personalign.model.loading import POCKET
 
 if TYPE_CHECKING:
-    from personalign.bench.evaluate import Evaluation, Row
+    from personalign.bench.rows import Evaluation, Row
     from personalign.evaluation.aligned import AlignedScore
 
 AGAINST = "pas"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from personalign.bench.evaluate import Evaluation
     from personalign.bench.report import TextSample
+    from personalign.bench.rows import Evaluation
     from personalign.model.decoder import Decoder
 
 METHODS = ("none", "few-shot", "pas")

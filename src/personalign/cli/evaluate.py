@@ -32,7 +32,7 @@ from personalign.errors import EvaluationError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from personalign.bench.evaluate import Evaluation
+    from personalign.bench.rows import Evaluation
     from personalign.dataset.people import Respondents
     from personalign.methods.trained import TrainingStep
 

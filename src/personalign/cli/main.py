@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from personalign import __version__
 from personalign.cli.align import align
 from personalign.cli.ask import ask
+from personalign.cli.bench import bench
 from personalign.cli.chat import chat
 from personalign.cli.console import console, errors
 from personalign.cli.cost import cost
@@ -115,6 +116,7 @@ app.command(rich_help_panel=PERSON)(align)
 app.command(rich_help_panel=PERSON)(ask)
 app.command(rich_help_panel=PERSON)(chat)
 app.command(rich_help_panel=MEASURE)(evaluate)
+app.add_typer(bench, rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(stress)
 app.command(rich_help_panel=MEASURE)(heads)
 app.command(rich_help_panel=MEASURE)(cost)

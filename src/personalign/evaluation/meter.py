@@ -117,9 +117,15 @@ def counted(model: Decoder | Any) -> Iterator[Tokens]:
 
 
 @contextmanager
-def peak_memory(device: torch.device | str = "cpu") -> Iterator[Callable[[], int | None]]:
-    """Yields what tells the highest memory since the block began, above what was held then."""
-    _tidy()
+def peak_memory(
+    device: torch.device | str = "cpu", *, tidy: bool = True
+) -> Iterator[Callable[[], int | None]]:
+    """Yields what tells the highest memory since the block began, above what was held then.
+
+    tidy: give freed memory back first; needless, and not quick, right after another measurement.
+    """
+    if tidy:
+        _tidy()
     device = torch.device(device)
     if device.type == "cuda":
         held = torch.cuda.memory_allocated(device)

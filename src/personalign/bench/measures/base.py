@@ -1,0 +1,145 @@
+"""The seam every evaluation of a run has: raw rows for some people, and sections of the report.
+
+`ask` sees one method and a block of people, and gives what is kept: arrays and JSON rows, the
+same whatever was measured before. `report` sees what was kept of everybody, and no model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from personalign.bench.collect import Made
+    from personalign.bench.export_table import Table
+    from personalign.bench.rows import Described
+    from personalign.bench.run.spec import RunSpec
+    from personalign.bench.store import RawBlock
+    from personalign.dataset.people import Respondents
+    from personalign.methods.base import Method
+
+Progress = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1."""
+
+
+class MeasureSettings(BaseModel):
+    """What a run may set of an evaluation; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the report."""
+
+    svg: str
+    """Inline SVG, with ids of its own."""
+    caption: str
+    """What it shows, with n and what the lines are."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """Something one method wrote, shown as it is."""
+
+    heading: str
+    """Who speaks, and to what."""
+    texts: tuple[tuple[str, str], ...]
+    """(label, text) side by side."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: what one evaluation found."""
+
+    title: str
+    """Its heading."""
+    said: tuple[str, ...] = ()
+    """Sentences: what was done, what follows, what it does not show."""
+    tables: tuple[Table, ...] = ()
+    """Tables, which are also written as files."""
+    figures: tuple[Figure, ...] = ()
+    """Figures."""
+    examples: tuple[Example, ...] = ()
+    """Texts."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a run has kept of one evaluation."""
+
+    spec: RunSpec
+    """The run."""
+    model: str
+    """The model's name."""
+    fingerprint: str
+    """The model's fingerprint."""
+    people: Respondents
+    """Whom it was measured of."""
+    methods: tuple[Described, ...]
+    """The methods, in the run's order."""
+    blocks: dict[tuple[str, int], list[RawBlock]] = field(repr=False)
+    """By method and seed, the blocks in the order of people."""
+    command: str
+    """What to type to make these numbers again."""
+
+    def rows(self, method: str, seed: int) -> list[dict]:
+        """The JSON rows of one method and seed, in the order of people."""
+        return [row for block in self.blocks[method, seed] for row in block.records]
+
+    @property
+    def measured(self) -> tuple[Described, ...]:
+        """The methods it was measured of."""
+        first = self.spec.seeds[0]
+        return tuple(method for method in self.methods if (method.name, first) in self.blocks)
+
+
+class Measure(ABC):
+    """One evaluation with its settings."""
+
+    name: ClassVar[str]
+    """What the TOML calls it."""
+    description: ClassVar[str]
+    """One line on what it measures."""
+    Settings: ClassVar[type[MeasureSettings]] = MeasureSettings
+    """What may be set."""
+    needs_decoder: ClassVar[bool] = True
+    """Whether it looks inside the model, so that a model behind an API will not do."""
+    needs_personas: ClassVar[bool] = True
+    """Whether only methods that make personas can be measured."""
+
+    def __init__(self, settings: MeasureSettings) -> None:
+        self.settings = settings
+
+    def people(self, people: Respondents) -> Respondents:
+        """Whom it measures: the run's people, unless it brings its own."""
+        return people
+
+    def applies(self, method: Described) -> bool:
+        """Whether this method can be measured; the report names those that were not."""
+        return method.makes_personas or not self.needs_personas
+
+    @abstractmethod
+    def ask(
+        self,
+        method: Method,
+        people: Respondents,
+        made: Callable[[], Made | None],
+        *,
+        seed: int,
+        progress: Progress,
+    ) -> RawBlock:
+        """Measure one method on some people.
+
+        people: with all their answers; the method sees what `collect.visible` leaves of them.
+        made: makes their personas, or gives those another evaluation has made already; None for a
+        method that makes none. Its result does not depend on who else is measured.
+        """
+
+    @abstractmethod
+    def report(self, gathered: Gathered) -> Sequence[Section]:
+        """What the whole run's rows say."""

@@ -1,0 +1,151 @@
+"""Units on a Ray cluster: actors that load the model once, units in flight, lost workers replaced.
+
+`--ray auto` joins the cluster this machine belongs to, `--ray ADDRESS` another one, `--ray local`
+starts one here. Personalign must be installed on every node (`pip install
+"personalign[distributed]"`), and a model that is a folder must lie on all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from personalign.bench.run.executors import Done, Executor, Watch, given_up
+from personalign.bench.run.plan import Unit
+from personalign.bench.run.workbench import Facts, Workbench
+from personalign.errors import EvaluationError, MissingPackageError, PersonalignError
+
+if TYPE_CHECKING:
+    from personalign.bench.run.spec import RunSpec
+    from personalign.bench.store import RawBlock
+    from personalign.dataset.people import Respondents
+
+CONNECT_SECONDS = 10.0
+"""How long the head of a cluster may take to answer at all."""
+
+LOCAL = "local"
+"""The address that starts a cluster here."""
+
+
+class OnRay(Executor):
+    """Actors on a Ray cluster, one unit each at a time."""
+
+    def __init__(self, spec: RunSpec, people: Respondents, address: str, workers: int) -> None:
+        """address: of the cluster, "auto" or "local". workers: actors.
+
+        Raises MissingPackageError without ray, EvaluationError where the cluster cannot be reached.
+        """
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingPackageError("ray", "distributed", "Running on a cluster") from error
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        self.ray = ray
+        self.began = not ray.is_initialized()
+        if self.began:
+            try:
+                if address == LOCAL:
+                    ray.init(
+                        num_cpus=max(workers, 1) * spec.threads,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        configure_logging=False,
+                    )
+                else:
+                    _knock(address)
+                    ray.init(address=address, log_to_driver=False, configure_logging=False)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise EvaluationError(
+                    f"The Ray cluster at {address!r} cannot be reached ({error}). Start one with "
+                    "`ray start --head`, give its address, or use --ray local."
+                ) from error
+        resources: dict[str, Any] = {"num_cpus": spec.threads}
+        if spec.model.device is not None and spec.model.device.startswith("cuda"):
+            resources["num_gpus"] = 1
+        self.actor: Any = ray.remote(max_restarts=0, **resources)(_Worker)
+        self.given = (ray.put(spec), ray.put(people))
+        self.workers = workers
+        self.actors: list[Any] = [self.actor.remote(*self.given) for _ in range(workers)]
+
+    def describe(self) -> Facts:
+        for _ in range(self.workers + 1):
+            try:
+                facts: Facts = self.ray.get(self.actors[0].describe.remote())
+            except self.ray.exceptions.RayActorError:
+                self.actors[0] = self.actor.remote(*self.given)
+            except self.ray.exceptions.RayTaskError as error:
+                raise _cause(error) from error
+            else:
+                return facts
+        raise EvaluationError(
+            "Every worker of the Ray cluster ended while it loaded the model; `ray status` and the "
+            "logs of its nodes say why. Perhaps memory ran out: use fewer workers."
+        )
+
+    def run(self, units: Sequence[Unit], watch: Watch | None = None) -> Iterator[Done]:
+        ray = self.ray
+        waiting, idle = deque(units), deque(self.actors)
+        under_way: dict[Any, tuple[Any, Unit]] = {}
+        deaths: Counter[Unit] = Counter()
+        while waiting or under_way:
+            while waiting and idle:
+                actor, unit = idle.popleft(), waiting.popleft()
+                under_way[actor.do.remote(unit)] = (actor, unit)
+            (ready,), _ = ray.wait(list(under_way), num_returns=1)
+            actor, unit = under_way.pop(ready)
+            try:
+                found = ray.get(ready)
+            except ray.exceptions.RayActorError:
+                deaths[unit] += 1
+                given_up(unit, deaths[unit])
+                self.actors.remove(actor)
+                actor = self.actor.remote(*self.given)
+                self.actors.append(actor)
+                waiting.appendleft(unit)
+            except ray.exceptions.RayTaskError as error:
+                raise _cause(error) from error
+            else:
+                yield unit, found
+            idle.append(actor)
+
+    def close(self) -> None:
+        for actor in self.actors:
+            self.ray.kill(actor)
+        if self.began:
+            self.ray.shutdown()
+
+
+class _Worker:
+    """An actor: a workbench that is set up by its first task, whose errors then reach the run."""
+
+    def __init__(self, spec: RunSpec, people: Respondents) -> None:
+        self.given = (spec, people)
+        self.bench: Workbench | None = None
+
+    def describe(self) -> Facts:
+        return self._ready().describe()
+
+    def do(self, unit: Unit) -> dict[str, RawBlock]:
+        return self._ready().do(unit)
+
+    def _ready(self) -> Workbench:
+        if self.bench is None:
+            self.bench = Workbench(*self.given)
+        return self.bench
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port; Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+def _cause(error: Any) -> BaseException:
+    """What went wrong inside a worker, as it would have been raised here."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, PersonalignError) else error

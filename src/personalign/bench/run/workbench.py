@@ -1,0 +1,150 @@
+"""`Workbench`: one process's model, methods and people, and how a unit of work is done on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from personalign.bench.collect import Made, make_personas
+from personalign.bench.rows import Described, described
+from personalign.bench.run.plan import Unit, measures_of
+from personalign.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from personalign.bench.run.spec import RunSpec
+    from personalign.bench.store import RawBlock
+    from personalign.dataset.people import Respondents
+    from personalign.methods.base import Method
+    from personalign.model.any_model import Model
+
+Watch = Callable[[str, float], None]
+"""Called with (evaluation under way, share done, 0 to 1)."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a process can say of a run before any unit is done."""
+
+    model: str
+    """The model's name."""
+    fingerprint: str
+    """The model's fingerprint."""
+    methods: tuple[Described, ...]
+    """The methods, in the run's order."""
+    hardware: dict[str, Any]
+    """Where it computes."""
+
+
+class Workbench:
+    """Loads the model once, then does unit after unit."""
+
+    def __init__(self, spec: RunSpec, people: Respondents) -> None:
+        """people: the run's, with all their answers. The model is loaded here.
+
+        Raises ModelError where it cannot be, EvaluationError for an evaluation that needs to look
+        inside a model that is behind an API.
+        """
+        import torch
+        from threadpoolctl import threadpool_limits
+
+        torch.set_num_threads(spec.threads)
+        threadpool_limits(spec.threads)
+        self.spec = spec
+        self.people = people
+        self.measures = measures_of(spec)
+        self.model = _load(spec)
+        for name, measure in self.measures.items():
+            if measure.needs_decoder and not hasattr(self.model, "heads"):
+                raise EvaluationError(
+                    f"The evaluation {name} looks inside the model, and {self.model.name} is "
+                    "behind an API. Leave it out, or give a model whose weights can be loaded."
+                )
+        self._methods: dict[tuple[str, int], Method] = {}
+
+    def describe(self) -> Facts:
+        """The model, the methods and the machine."""
+        first = self.spec.seeds[0]
+        return Facts(
+            model=self.model.name,
+            fingerprint=self.model.fingerprint,
+            methods=tuple(described(self.method(name, first)) for name in self.spec.methods.names),
+            hardware=hardware(getattr(self.model, "device", None)),
+        )
+
+    def do(self, unit: Unit, watch: Watch | None = None) -> dict[str, RawBlock]:
+        """Every evaluation of the unit, by name; personas are made when the first one asks."""
+        method = self.method(unit.method, unit.seed)
+        found: dict[str, RawBlock] = {}
+        kept: list[Made | None] = []
+        for name in unit.evaluations:
+            measure = self.measures[name]
+            people = measure.people(self.people).select(slice(unit.start, unit.stop))
+
+            def progress(share: float, name: str = name) -> None:
+                if watch is not None:
+                    watch(name, share)
+
+            def made(people: Respondents = people, say: Any = progress) -> Made | None:
+                if not kept:
+                    kept.append(
+                        make_personas(
+                            method, people, progress=lambda done, whole: say(done / whole / 2)
+                        )
+                    )
+                return kept[0]
+
+            progress(0.0)
+            found[name] = measure.ask(method, people, made, seed=unit.seed, progress=progress)
+            progress(1.0)
+        return found
+
+    def method(self, name: str, seed: int) -> Method:
+        """The method with the run's settings, kept: what it read of the model serves every unit."""
+        if (name, seed) not in self._methods:
+            from personalign.methods.settings import build_method
+            from personalign.model.prompts import get_wording
+
+            spec = self.spec
+            common = {
+                "wording": get_wording(spec.wording),
+                "protocol": spec.protocol,
+                "seed": seed,
+                "decision": spec.decision,
+            }
+            own = spec.methods.settings.get(name, {})
+            self._methods[name, seed] = build_method(name, self.model, common=common, own=own)
+        return self._methods[name, seed]
+
+
+def _load(spec: RunSpec) -> Model:
+    from personalign.dataset.files import cache_folder
+    from personalign.model.api import PREFIX, ApiModel
+    from personalign.model.decoder import Decoder
+
+    wanted = spec.model
+    if wanted.name.startswith(PREFIX):
+        given = {"key_variable": wanted.key_variable, "concurrency": wanted.concurrency}
+        told: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return ApiModel(wanted.name, wanted.base_url, cache=cache_folder() / "api", **told)
+    return Decoder.load(
+        wanted.name, dtype=wanted.dtype, device=wanted.device, quantize=wanted.quantise
+    )
+
+
+def hardware(device: Any) -> dict[str, Any]:
+    """What the numbers were computed on."""
+    import torch
+
+    told = {
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "device": str(device) if device is not None else None,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    if device is not None and torch.device(device).type == "cuda":
+        told["gpu"] = torch.cuda.get_device_name(device)
+    return told
