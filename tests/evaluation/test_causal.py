@@ -146,7 +146,10 @@ def test_a_model_that_agrees_more_with_everything_is_not_specific() -> None:
     assert found.specific.mean == 0 and not found.specific.clear
 
 
-@pytest.mark.parametrize("make", [FewShot, lambda decoder: Pas(decoder, heads=2, seed=1)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda decoder: FewShot(decoder, answers=4), lambda decoder: Pas(decoder, heads=2, seed=1)],
+)
 def test_all_versions_at_once_are_one_by_one(make: Callable, people: Respondents) -> None:
     method = make(fake_decoder())
     some = people.select([0, 2])
