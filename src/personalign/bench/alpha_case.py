@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -129,8 +130,8 @@ def _stacked(name: str, rows: Sequence[Row]) -> Table:
     return shown
 
 
-def _title(name: str, rows: Sequence[Row]) -> Text:
-    return Text(f"{name}: {rows[0]['prompt']}")
+def _title(name: str, rows: Sequence[Row]) -> str:
+    return escape(f"{name}: {rows[0]['prompt']}")
 
 
 def _reply(row: Row) -> Text:
