@@ -20,7 +20,7 @@ from personalign.evaluation.causal import (
     measure_effects,
     summarise_effects,
 )
-from personalign.inventory.items import Item, ipip_neo_300
+from personalign.inventory.items import Inventory, Item, ipip_neo_300
 from personalign.inventory.keys import TRAITS
 from personalign.inventory.scoring import trait_means
 from personalign.methods.base import Method
@@ -146,23 +146,37 @@ def test_a_model_that_agrees_more_with_everything_is_not_specific() -> None:
     assert found.specific.mean == 0 and not found.specific.clear
 
 
+def small_form() -> Inventory:
+    """Six items to learn from and two held out of every trait: a quick questionnaire."""
+    kept = [
+        item
+        for trait in TRAITS
+        for part, many in ((FORM.tuning, 6), (FORM.held_out, 2))
+        for item in [one for one in part if one.trait == trait][:many]
+    ]
+    return Inventory("small", tuple(kept))
+
+
 @pytest.mark.parametrize(
     "make",
     [lambda decoder: FewShot(decoder, answers=4), lambda decoder: Pas(decoder, heads=2, seed=1)],
+    ids=["few-shot", "pas"],
 )
 def test_all_versions_at_once_are_one_by_one(make: Callable, people: Respondents) -> None:
-    method = make(fake_decoder())
-    some = people.select([0, 2])
+    method, form = make(fake_decoder()), small_form()
+    answers = people.responses[[0, 2]][:, FORM.columns(form.items)]
+    some = Respondents(answers, ("a", "b"), inventory=form)
     steps: list[tuple[int, int]] = []
     rows = measure_effects(method, some, progress=lambda done, all_: steps.append((done, all_)))
     assert rows == [row for one in (0, 1) for row in measure_effects(method, some.select([one]))]
     for number, version in enumerate(VERSIONS):
         traits = {"base": "", "all": "OCEAN"}.get(version, version)
-        known = raise_traits(some, traits).only(FORM.tuning)
+        known = raise_traits(some, traits).only(form.tuning)
         for place in range(len(some)):
             (persona,) = method.personas(known.select([place]))
-            alone = answer_items(method.decoder, [persona], FORM.held_out).responses()[0]
+            alone = answer_items(method.decoder, [persona], form.held_out).responses()[0]
             assert rows[place]["responses"][version] == alone.tolist(), (number, version)
+    assert summarise_effects(rows, form).answers == 7 * 2 * 10
     assert steps[-1] == (28, 28) and [done for done, _ in steps] == sorted(d for d, _ in steps)
 
 

@@ -149,10 +149,10 @@ def split_scores(
         )
     scored = np.isfinite(values)
     members: dict[str, list[int]] = {}
-    for place in np.flatnonzero(scored):
+    for place in np.flatnonzero(scored).tolist():
         name = groups[place]
         if name is not None:
-            members.setdefault(name, []).append(int(place))
+            members.setdefault(name, []).append(place)
     small = {name: len(who) for name, who in members.items() if len(who) < minimum}
     pooled: dict[str, int] = {}
     if pool and (sum(small.values()) >= minimum or (small and OTHERS in members)):
@@ -169,7 +169,7 @@ def split_scores(
         gap=_gap(values, shown, seed),
         pooled=_by_size(pooled),
         left_out=_by_size(small),
-        unknown=sum(1 for place in np.flatnonzero(scored) if groups[place] is None),
+        unknown=sum(1 for place in np.flatnonzero(scored).tolist() if groups[place] is None),
         unscored=int((~scored).sum()),
     )
 
