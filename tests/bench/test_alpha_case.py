@@ -20,7 +20,7 @@ from personalign.bench.alpha_case import (
 COST = {
     "kl": 0.0512,
     "perplexity": 21.4,
-    "plain_perplexity": 19.9,
+    "plain_perplexity": 66070.2,
     "unparsed": 0.25,
     "repeats": 0.125,
     "plain_repeats": 0.0,
@@ -64,7 +64,8 @@ def test_the_terminal_shows_every_reply_as_it_is(width: int) -> None:
         assert part in text
     assert "pas: How do I [bold]prepare[/bold]?" in text
     assert text.count("KL 0.051") == 4 and text.count("unparsed 25%") == 4
-    assert text.count("repeats 50% (12%, 0%)") == 4
+    assert text.count("repeats here 50%") == 4 and text.count("repeats 12% (0%)") == 4
+    assert text.count("perplexity 21.4 (66,070)") == 4
 
 
 def test_replies_stand_beside_each_other_where_there_is_room() -> None:

@@ -132,6 +132,8 @@ def test_a_group_that_is_called_other_takes_the_small_ones_in() -> None:
     assert split.pooled == {"x": 2} and split.groups[OTHERS].people == 7
     small = split_scores(np.arange(11.0), ["big"] * 6 + [OTHERS] * 3 + ["x"] * 2, by="c", pool=True)
     assert small.pooled == {OTHERS: 3, "x": 2} and small.groups[OTHERS].people == 5
+    few = split_scores(np.arange(10.0), ["big"] * 6 + [OTHERS] * 3 + ["x"], by="c", pool=True)
+    assert few.left_out == {OTHERS: 3, "x": 1} and list(few.groups) == ["big"]
 
 
 def test_one_group_has_no_gap_and_age_bands_are_in_order() -> None:

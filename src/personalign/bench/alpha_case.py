@@ -26,11 +26,11 @@ COLUMN = 32
 
 MEANINGS = {
     "KL": "mean divergence of the next-token distribution from the plain model\u2019s, in nats, at "
-    "the tokens of plain answers to plain questions; 0 is the plain model, 1 is another one.",
-    "perplexity": "of those plain answers, with the plain model\u2019s in brackets.",
+    "the tokens of plain answers to plain questions; 0 is the plain model.",
+    "perplexity": "of those plain answers; in brackets, the plain model\u2019s.",
     "unparsed": "share of twelve statements whose answer in text names no option.",
-    "repeats": "share of runs of three tokens that came before, in this reply; in brackets, over "
-    "replies to four other open questions and what the plain model has there.",
+    "repeats here": "share of runs of three tokens that came before in this reply.",
+    "repeats": "the same over replies to four open questions; in brackets, the plain model\u2019s.",
 }
 """What each figure means."""
 
@@ -104,10 +104,16 @@ def cost_texts(row: Row) -> dict[str, str]:
     cost = row["cost"]
     return {
         "KL": f"{cost['kl']:.3f}",
-        "perplexity": f"{cost['perplexity']:.1f} ({cost['plain_perplexity']:.1f})",
+        "perplexity": f"{_large(cost['perplexity'])} ({_large(cost['plain_perplexity'])})",
         "unparsed": f"{cost['unparsed']:.0%}",
-        "repeats": f"{row['repeats']:.0%} ({cost['repeats']:.0%}, {cost['plain_repeats']:.0%})",
+        "repeats here": f"{row['repeats']:.0%}",
+        "repeats": f"{cost['repeats']:.0%} ({cost['plain_repeats']:.0%})",
     }
+
+
+def _large(value: float) -> str:
+    """ "21.4", "68,937"."""
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
 
 
 def _columns(name: str, rows: Sequence[Row]) -> Table:

@@ -98,8 +98,9 @@ def measure_effects(
     """Align everybody as they are, raised throughout, and raised in each trait; ask all of them.
 
     The seven versions of all people are rows of one call, of `personas` where the method makes
-    some and of `predict` where it does not. Only tuning answers are shown, unless the method
-    follows the paper's released protocol; there the held-out answers are raised too.
+    some and of `predict` where it does not; answers are the most probable options. Only tuning
+    answers are shown, unless the method follows the paper's released protocol; there the held-out
+    answers are raised too.
 
     people: with all their answers. progress: called with (steps done, steps).
     Returns one row a person, JSON values; see `effect_rows`.

@@ -116,7 +116,8 @@ def groups_of(people: Respondents, by: str) -> list[str | None]:
         raise EvaluationError(f"People are not split by {by!r}; choose {', '.join(SPLITS)}.")
     known = column(people, by).to_list()
     if by == "age":
-        return [None if age is None else f"{age // 10 * 10}-{age // 10 * 10 + 9}" for age in known]
+        decades = [None if age is None else int(age) // 10 * 10 for age in known]
+        return [None if first is None else f"{first}-{first + 9}" for first in decades]
     return [str(value).strip() or None if value is not None else None for value in known]
 
 
@@ -155,12 +156,10 @@ def split_scores(
             members.setdefault(name, []).append(place)
     small = {name: len(who) for name, who in members.items() if len(who) < minimum}
     pooled: dict[str, int] = {}
-    if pool and (sum(small.values()) >= minimum or (small and OTHERS in members)):
+    own = [] if OTHERS in small else members.get(OTHERS, [])  # a group of that name in the file
+    if pool and small and sum(small.values()) + len(own) >= minimum:
         pooled, small = small, {}
-        together = [place for name in pooled for place in members[name]]
-        if OTHERS not in pooled:  # the file may have a group of that name itself
-            together += members.get(OTHERS, [])
-        members[OTHERS] = sorted(together)
+        members[OTHERS] = sorted(own + [place for name in pooled for place in members[name]])
     gone = set(small) | (set(pooled) - {OTHERS})
     shown = {name: np.array(members[name]) for name in _ordered(members) if name not in gone}
     return Split(
