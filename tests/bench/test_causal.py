@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 from personalign.bench.causal import (
+    effects_json,
+    effects_notes,
+    effects_table,
+    matrix_table,
+    specificity_table,
+)
+from personalign.bench.causal_figures import (
     DARK,
     DOWN_TO_UP,
     LIGHT,
     contrast,
     effects_figure,
-    effects_json,
-    effects_notes,
-    effects_table,
     matrix_figure,
-    matrix_table,
-    specificity_table,
 )
 from personalign.bench.export_table import Table
 from personalign.dataset.people import Respondents
