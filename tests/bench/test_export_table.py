@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from personalign.bench.export_table import ENDINGS, Table
 from personalign.errors import EvaluationError
@@ -109,6 +110,24 @@ def test_a_column_of_words_stands_on_the_left() -> None:
     table = Table("t", ("", "verdict", "n"), (("a", "clear", 1), ("b", "3.4", None)))
     assert table.to_markdown().splitlines()[3] == "|:---|:---|---:|"
     assert Table("t", ("", "n"), ()).to_markdown().splitlines()[3] == "|:---|:---|"
+
+
+def test_the_terminal_shows_the_cells_as_they_are() -> None:
+    console = Console(width=120, record=True, force_terminal=False)
+    console.print(TABLE.to_terminal(width=120))
+    lines = console.export_text().splitlines()
+    assert lines[0].strip() == TABLE.title
+    assert lines[1].split() == ["method", "people", "effect", "(95%)", "p"]
+    assert lines[-1].split() == ["[none]", "&", "100%", "0", "+1.00", "1e-05"]
+    assert lines[-2].split()[-2:] == ["-", "-"]
+
+
+def test_where_there_is_no_room_brackets_go_below() -> None:
+    console = Console(width=50, record=True, force_terminal=False)
+    console.print(TABLE.to_terminal(width=50))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    at = lines.index(["pas", "40", "-0.12", "0.25"])
+    assert lines[at + 1] == ["(-0.30", "to", "0.06)"]
 
 
 def test_every_form_goes_into_a_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A table that can be pasted elsewhere: Markdown, LaTeX (booktabs) and CSV of the same cells.
+"""One table in every form: for the terminal, and as Markdown, LaTeX (booktabs) and CSV to paste.
 
 `Table` holds texts and numbers and knows nothing of what they mean. Numbers with a fixed number of
 digits, and intervals, are formatted by whoever makes the table and passed as texts; a number that
@@ -15,6 +15,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
+from rich.table import Table as TerminalTable
+from rich.text import Text
+
+from personalign.bench.table import plain_table
 from personalign.dataset.files import replacing
 from personalign.errors import EvaluationError
 
@@ -150,6 +155,24 @@ class Table:
         for row in self.rows:
             writer.writerow(["" if _missing(cell) else _text(cell) for cell in row])
         return buffer.getvalue()
+
+    def to_terminal(self, *, width: int | None = None) -> TerminalTable:
+        """The table in the house's look; whoever prints it prints the notes below.
+
+        width: characters there are; where one line a row needs more, what a cell has in brackets
+        goes below the rest of it.
+        """
+        cells = [[_text(cell) for cell in row] for row in self.rows]
+        columns = zip(self.columns, *cells, strict=True)
+        needed = sum(2 + max(map(len, column)) for column in columns)
+        if width is not None and needed > width:
+            cells = [[cell.replace(" (", "\n(") for cell in row] for row in cells]
+        shown = plain_table(escape(self.title))
+        for name, right in zip(self.columns, self._right, strict=True):
+            shown.add_column(Text(name), justify="right" if right else "left")
+        for row in cells:
+            shown.add_row(*map(Text, row))
+        return shown
 
     def write(self, path: str | Path) -> Path:
         """Write a .md, .tex or .csv file, whole or not at all; EvaluationError for another ending.
