@@ -43,6 +43,7 @@ def raw(people: int = 5, items: int = 12) -> tuple[list[dict], list[dict], list[
                         "text": f"{method} wrote <b>this</b>",
                         "words": words,
                         "tokens": 2 * words,
+                        "parts": 4 - 2 * number,
                     }
                 )
                 score = (
@@ -74,7 +75,12 @@ def shown(table: Table) -> str:
 def test_the_table_of_wins_has_every_other_method_and_its_shares(found: OpenEnded) -> None:
     text = shown(wins_table(found))
     rows = [line for line in text.splitlines() if re.match(r"(none|few-shot)", line)]
-    assert len(rows) == 2 and "few-shot [x]" in rows[1] and "judged by api:x, 5 people" in text
+    assert (
+        len(rows) == 2
+        and "few-shot [x]" in rows[1]
+        and "5 people" in text
+        and "judge: api:x" in text
+    )
     for line, one in zip(rows, found.contests, strict=True):
         assert share_text(one.shares.win) in line and share_text(one.shares.loss) in line
         assert f"{one.difference.mean:+.2f} (" in line and f" {one.left_out}" in line
@@ -105,6 +111,8 @@ def test_nothing_judged_and_nothing_counted_are_dashes() -> None:
 def test_the_notes_say_how_far_to_trust_the_judge(found: OpenEnded) -> None:
     text = " ".join(notes(found))
     assert "60 pairs" in text and "api:y on the same" in text and "quadratic kappa" in text
+    assert "Texts of few-shot [x] have 0.0 of the four parts" in text
+    assert "Texts of none" not in text
     assert "unreadable after 3 tries" in text and "six equal steps" not in text
 
 
@@ -113,7 +121,7 @@ def test_a_judge_that_is_no_reader_is_called_what_it_is() -> None:
     name = "likelihood of the answer under pocket"
     found = summarise_open_ended(texts, [{**row, "judge": name} for row in one])
     assert name in notes(found)[0] and "six equal steps" in notes(found)[0]
-    assert name in shown(wins_table(found))
+    assert f"judge: {name}" in shown(wins_table(found)) and name in shown(levels_table(found))
 
 
 def test_the_json_holds_every_number_and_no_nan(found: OpenEnded) -> None:

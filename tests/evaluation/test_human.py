@@ -19,6 +19,8 @@ from personalign.evaluation.human import (
 )
 from personalign.evaluation.statistics import bootstrap_mean
 
+pytest.importorskip("krippendorff")
+
 KEY = Key(
     contrasts=(("aligned", "misaligned"), ("aligned", "original")),
     seed=0,
@@ -114,7 +116,6 @@ def test_the_sign_test_takes_pairs_by_their_majority() -> None:
 
 
 def test_alpha_at_its_ends_and_by_hand() -> None:
-    pytest.importorskip("krippendorff")
     same = [1, 0, -1, 1, -1, 0]
     assert krippendorff_alpha([same, same, same]) == pytest.approx(1)
     rng = np.random.default_rng(0)
@@ -128,7 +129,6 @@ def test_alpha_at_its_ends_and_by_hand() -> None:
 
 
 def test_votes_nobody_shares_do_not_move_alpha() -> None:
-    pytest.importorskip("krippendorff")
     nan = float("nan")
     assert krippendorff_alpha([[1, -1, 0, 1, 1], [1, -1, 1, nan, nan]]) == pytest.approx(
         krippendorff_alpha([[1, -1, 0], [1, -1, 1]])

@@ -20,6 +20,7 @@ def rows(method: str, people: int = 8, items: int = 10, seed: int = 0) -> list[d
             "method": method,
             "words": int(rng.integers(50, 500)),
             "tokens": int(rng.integers(80, 700)),
+            "parts": item % 5,
         }
         for person in range(people)
         for item in range(items)
@@ -39,7 +40,7 @@ def test_means_are_over_people() -> None:
     assert [one.method for one in found] == ["pas", "none"]
     words = [np.mean([r["words"] for r in texts[:80] if r["person"] == f"p{p}"]) for p in range(8)]
     assert found[0].words == bootstrap_mean(words)
-    assert found[0].with_level is None and found[0].texts == 80
+    assert found[0].with_level is None and found[0].texts == 80 and found[0].parts == 2
 
 
 def test_tokens_that_were_not_counted_have_no_mean() -> None:

@@ -22,8 +22,10 @@ from personalign.evaluation.statistics import Interval
 
 def wins_table(found: OpenEnded) -> Table:
     """One row a method `focus` was compared with: won, tied, lost, and by how much."""
-    title = f"Texts of {found.focus} against others', judged by {found.judge}"
-    shown = plain_table(f"{title}, {people_count(found.people)}")
+    shown = plain_table(
+        f"Texts of {found.focus} against others', {people_count(found.people)}\n"
+        f"judge: {found.judge}"
+    )
     shown.add_column("against", min_width=10, overflow="fold")
     for heading in ("won (95%)", "tied", "lost (95%)", "level by (95%)", "statements", "left out"):
         shown.add_column(heading, justify="right", no_wrap=True)
@@ -44,9 +46,19 @@ def wins_table(found: OpenEnded) -> Table:
 
 def levels_table(found: OpenEnded) -> Table:
     """One row a method: mean level, lengths, and what was not judged."""
-    shown = plain_table(f"Level given by {found.judge} (1-6, 6 is perfectly aligned), and lengths")
+    shown = plain_table(
+        f"Levels given (1-6, 6 is perfectly aligned), and lengths\njudge: {found.judge}"
+    )
     shown.add_column("", min_width=10, overflow="fold")
-    for heading in ("level", "95%", "tokens", "words", "words with level (95%)", "unjudged"):
+    for heading in (
+        "level",
+        "95%",
+        "tokens",
+        "words",
+        "words with level (95%)",
+        "parts",
+        "unjudged",
+    ):
         shown.add_column(heading, justify="right", no_wrap=True)
     lengths = {one.method: one for one in found.lengths}
     for one in found.levels:
@@ -58,6 +70,7 @@ def levels_table(found: OpenEnded) -> Table:
             "–" if length.tokens is None else f"{length.tokens.mean:.1f}",
             f"{length.words.mean:.1f}",
             correlation_text(length.with_level),
+            f"{length.parts:.1f} of 4",
             f"{one.unjudged:,} of {one.judged + one.unjudged:,}",
         )
     return shown
@@ -89,6 +102,12 @@ def notes(found: OpenEnded) -> list[str]:
             f"{agreement.judges[1]} on the same {agreement.texts:,} texts: {kappa}, the same level "
             f"on {agreement.same:.0%}."
         )
+    lines += [
+        f"Texts of {one.method} have {one.parts:.1f} of the four parts asked for: mostly, it did "
+        "not do the task, and its levels say little."
+        for one in found.lengths
+        if one.parts < 2
+    ]
     for one in found.levels:
         lines += [f"{one.method}, {count} unjudged: {reason}" for reason, count in one.reasons[:3]]
     return lines
@@ -247,5 +266,6 @@ def _length_json(one: Lengths) -> dict[str, Any]:
         "tokens": interval_json(one.tokens),
         "words": interval_json(one.words),
         "words_with_level": interval_json(one.with_level),
+        "parts": number(one.parts),
         "texts": one.texts,
     }

@@ -17,7 +17,7 @@ from personalign.evaluation.statistics import Interval
 WIDE = 5.2
 """Width in inches, as of the report's other figures over a whole column."""
 
-ROOM = 0.09
+ROOM = 0.1
 """Smallest share of a bar its own percentage is written into."""
 
 

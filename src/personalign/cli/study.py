@@ -15,6 +15,7 @@ from personalign.cli.options import (
     Dtype,
     JsonFile,
     KeyVariable,
+    MaxTokens,
     ModelName,
     Quantise,
 )
@@ -75,7 +76,7 @@ def pack(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many prompts, evenly over the file.")] = 30,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 512,
+    max_tokens: MaxTokens = 512,
     seed: OrderSeed = None,
     settings: Settings = None,
     dtype: Dtype = None,
@@ -205,9 +206,7 @@ def pack_texts(
 def votes(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="VOTES...", help="Files of votes, .csv or .jsonl: rater, pair, vote."
-        ),
+        typer.Argument(metavar="VOTES", help="Files of votes, .csv or .jsonl: rater, pair, vote."),
     ],
     key: KeyFile,
     json: JsonFile = None,

@@ -78,7 +78,7 @@ def weighted_kappa(one: Any, other: Any) -> float:
     is `sklearn.metrics.cohen_kappa_score(..., weights="quadratic")`, a hundred times faster.
 
     >>> round(weighted_kappa([1, 2, 6, 4], [1, 3, 6, 4]), 3)
-    0.963
+    0.964
     """
     a, b = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
     expected = a.var() + b.var() + (a.mean() - b.mean()) ** 2

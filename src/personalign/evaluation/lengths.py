@@ -35,6 +35,8 @@ class Lengths:
     with_level: Interval | None
     """Spearman correlation of words with the judge's level, over its texts; None without verdicts,
     or where all are equal."""
+    parts: float
+    """Mean number of the four headings a text has; far below 4, the task was not done."""
     texts: int
     """Texts there are."""
 
@@ -57,6 +59,7 @@ def lengths(texts: Rows, verdicts: Rows = (), *, seed: int = 0) -> list[Lengths]
                 else _mean_over_people(own, "tokens", seed),
                 words=_mean_over_people(own, "words", seed),
                 with_level=length_bias(own, judged, seed=seed) if judged else None,
+                parts=float(np.mean([row["parts"] for row in own])),
                 texts=len(own),
             )
         )
