@@ -94,8 +94,10 @@ def test_contrasts_can_be_chosen(
 @pytest.mark.parametrize(
     ("more", "error", "said"),
     [
-        (("--contrast", "aligned:original:x"), EvaluationError, "no assistant 'original:x'"),
+        (("--contrast", "aligned:original:x"), EvaluationError, "no replies of 'original:x'"),
         (("--contrast", "aligned"), EvaluationError, "write ONE:OTHER"),
+        (("--contrast", "aligned:aligned"), EvaluationError, "with itself"),
+        (("--method", "pas,dpo"), EvaluationError, "names 2"),
         (("--method", "few-shot-nearest"), EvaluationError, "makes no assistant"),
         (("--set", "facet-prompt.nothing=1"), MethodError, "no setting 'nothing'"),
     ],
@@ -118,6 +120,15 @@ def test_a_key_among_the_packs_and_two_raters_of_one_name_are_refused(
     again.write_text(answers[0].read_text())
     result = packed(tmp_path, [*answers, again], prompts, model)
     assert isinstance(result.exception, EvaluationError) and "called ann" in str(result.exception)
+
+
+def test_the_key_of_another_study_is_never_replaced(
+    tmp_path: Path, answers: list[Path], prompts: Path, model: Path
+) -> None:
+    (tmp_path / "key.json").write_text("another study's")
+    result = packed(tmp_path, answers, prompts, model)
+    assert isinstance(result.exception, EvaluationError) and "already" in str(result.exception)
+    assert (tmp_path / "key.json").read_text() == "another study's"
 
 
 def test_votes_are_counted_against_the_key(
@@ -175,11 +186,13 @@ def test_open_ended_texts_are_packed_too(tmp_path: Path) -> None:
     where = ("-o", tmp_path / "packs", "--key", tmp_path / "key.json")
     result = run("pack-texts", texts, "--contrast", "pas:dpo", *where)
     assert result.exit_code == 0, result.output
+    assert "Which text agrees better" in result.stdout
     pairs = lines(tmp_path / "packs" / "ann.jsonl")
     behind = {entry.pair: entry for entry in read_key(tmp_path / "key.json").entries}
     for pair in pairs:
         entry = behind[pair["pair"]]
         assert pair["A"] == f"{entry.A} {entry.prompt}" and "Very Accurate" in pair["prompt"]
     texts.write_text(texts.read_text() + '{"person": "ann"}\n')
+    (tmp_path / "key.json").unlink()
     result = run("pack-texts", texts, "--contrast", "pas:dpo", *where)
     assert isinstance(result.exception, EvaluationError) and "Line 5" in str(result.exception)

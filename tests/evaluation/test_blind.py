@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,9 @@ def test_neither_the_texts_nor_the_order_of_the_rows_move_anything() -> None:
     rows = replies(people=2)
     other = [{**row, "text": "x" * place} for place, row in enumerate(rows)]
     shuffled = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
-    assert pack_pairs(rows, CONTRAST, seed=3)[1] == pack_pairs(other, CONTRAST, seed=3)[1]
+    one, two = (pack_pairs(given, CONTRAST, seed=3)[1].entries for given in (rows, other))
+    assert [replace(e, pair="") for e in one] == [replace(e, pair="") for e in two]
+    assert [e.pair[-4:] for e in one] == [e.pair[-4:] for e in two]  # all but the study's mark
     assert pack_pairs(rows, CONTRAST, seed=3) == pack_pairs(shuffled, CONTRAST, seed=3)
 
 
@@ -99,7 +102,10 @@ def test_a_classifier_that_sees_ids_order_and_prompts_cannot_beat_chance() -> No
         _, key = pack_pairs(replies(prompts=30), CONTRAST, seed=seed)
         side = sides(key)
         for place in range(2, 30):
-            number, prompt = int(key.entries[place].pair[5:]), int(key.entries[place].prompt)
+            number, prompt = (
+                int(key.entries[place].pair.split("-")[1]),
+                int(key.entries[place].prompt),
+            )
             features.append(
                 [number, number % 2, prompt, prompt % 2, side[place - 1], side[place - 2]]
             )
@@ -126,6 +132,15 @@ def test_other_seeds_give_other_orders_and_sides_and_the_same_seed_the_same() ->
     assert one == again
     assert (sides(one[1]) != sides(other[1])).any()
     assert [e.prompt for e in one[1].entries] != [e.prompt for e in other[1].entries]
+
+
+def test_no_two_studies_share_an_id() -> None:
+    rows = replies(prompts=5)
+    other = [{**row, "text": row["text"] + "."} for row in rows]
+    packs = [pack_pairs(rows, CONTRAST, seed=0), pack_pairs(rows, CONTRAST, seed=1)]
+    packs.append(pack_pairs(other, CONTRAST, seed=0))
+    ids = [pair.pair for pairs, _ in packs for pair in pairs]
+    assert len(set(ids)) == 15
 
 
 def test_no_answer_of_a_person_is_seen_in_two_pairs() -> None:

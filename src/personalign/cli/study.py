@@ -104,20 +104,19 @@ def pack(
         assistant_replies,
         value_personas,
     )
+    from personalign.evaluation.blind import QUESTION, check_contrasts
     from personalign.evaluation.general_prompts import read_prompts, spread
     from personalign.methods.base import PersonaMethod
     from personalign.methods.settings import build_method
 
-    _check_apart(out, key)
-    (name,) = method_names(method)
-    own = method_settings(settings, [name])
+    _check_places(out, key)
+    names = method_names(method)
+    if len(names) > 1:
+        raise EvaluationError(f"A study is of one method, and {method} names {len(names)}.")
+    own = method_settings(settings, names)
     contrasts = _contrasts(contrast or [":".join(DEFAULT_CONTRAST)])
+    check_contrasts(contrasts, CONDITIONS)
     wanted = {condition for one in contrasts for condition in one}
-    if not wanted <= set(CONDITIONS):
-        raise EvaluationError(
-            f"There is no assistant {min(wanted - set(CONDITIONS))!r}; the assistants are "
-            f"{', '.join(CONDITIONS)}."
-        )
     asked = spread(read_prompts(prompts), limit)
     stems = [path.stem for path in answers]
     if len(set(stems)) < len(stems):
@@ -134,10 +133,10 @@ def pack(
         base_url=base_url,
         key_variable=key_variable,
     )
-    maker = build_method(name, decoder, common={}, own=own.get(name, {}))
+    maker = build_method(names[0], decoder, common={}, own=own.get(names[0], {}))
     if not isinstance(maker, PersonaMethod):
         raise EvaluationError(
-            f"{name} makes another prompt for every question and no persona, so it makes no "
+            f"{names[0]} makes another prompt for every question and no persona, so it makes no "
             "assistant; choose another method."
         )
     with progress("Making assistants") as advance:
@@ -157,7 +156,7 @@ def pack(
         "prompts": prompts.name,
         "max_tokens": max_tokens,
     }
-    _write(rows, contrasts, seed=seed, about=about, out=out, key=key)
+    _write(rows, contrasts, QUESTION, seed=seed, about=about, out=out, key=key)
 
 
 @study.command("pack-texts")
@@ -185,9 +184,9 @@ def pack_texts(
 
       personalign study pack-texts texts.jsonl --contrast pas:few-shot -o packs --key key.json
     """
-    from personalign.evaluation.open_ended import as_replies
+    from personalign.evaluation.open_ended import RATERS_QUESTION, as_replies
 
-    _check_apart(out, key)
+    _check_places(out, key)
     rows = []
     for number, line in enumerate(texts.read_text("utf-8").split("\n"), 1):
         if line.strip():
@@ -198,8 +197,9 @@ def pack_texts(
                     f"Line {number} of {texts.name} is no open-ended text ({error!r}); a line has "
                     "person, item, statement, target (1-5), method and text."
                 ) from error
+    contrasts = _contrasts(contrast)
     about = {"texts": texts.name}
-    _write(rows, _contrasts(contrast), seed=seed, about=about, out=out, key=key)
+    _write(rows, contrasts, RATERS_QUESTION, seed=seed, about=about, out=out, key=key)
 
 
 @study.command()
@@ -247,6 +247,7 @@ def votes(
 def _write(
     rows: Sequence[Any],
     contrasts: Sequence[tuple[str, str]],
+    question: str,
     *,
     seed: int | None,
     about: dict[str, Any],
@@ -257,7 +258,7 @@ def _write(
     import secrets
 
     from personalign.cli.evaluate import say
-    from personalign.evaluation.blind import QUESTION, pack_pairs, write_key, write_packs
+    from personalign.evaluation.blind import pack_pairs, write_key, write_packs
 
     drawn = secrets.randbits(64) if seed is None else seed
     pairs, behind = pack_pairs(rows, contrasts, seed=drawn, about=about)
@@ -267,7 +268,7 @@ def _write(
     say(f"Wrote {len(pairs)} pairs into {out}: {', '.join(path.name for path in written)}")
     if same:
         say(f"In {same} of them both answers are the same text.")
-    say(f"Wrote {key}, which is not for raters. Ask them:\n\n{QUESTION}")
+    say(f"Wrote {key}, which is not for raters. Ask them:\n\n{question}")
 
 
 def _contrasts(given: Sequence[str]) -> list[tuple[str, str]]:
@@ -284,10 +285,15 @@ def _contrasts(given: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _check_apart(out: Path, key: Path) -> None:
-    """Refuse a key that would lie among the packs."""
+def _check_places(out: Path, key: Path) -> None:
+    """Refuse a key that would lie among the packs, or take the place of another study's."""
     if out.resolve() in key.resolve().parents:
         raise EvaluationError(
             f"The key {key} would lie in the folder of the packs, {out}, which raters get; put it "
             "elsewhere."
+        )
+    if key.exists():
+        raise EvaluationError(
+            f"There is a key at {key} already, and without it the votes on its pairs say nothing; "
+            "name another file, or move it away."
         )

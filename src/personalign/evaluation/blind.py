@@ -4,8 +4,9 @@ The pack holds a pair's id, the prompt and two answers, A and B. Which condition
 stands in the key alone. What could give it away is left out or random:
 
 - which answer is A is one fair coin a pair, from the seed; no answer is looked at for it;
-- pairs stand in random order, and their ids are their places in that order, so neither says which
-  prompt, person or contrast came first;
+- pairs stand in random order, and their ids are the study's mark and their places in that order, so
+  neither says which prompt, person or contrast came first; the mark, a hash of seed, prompts and
+  all texts whoever they are of, keeps one study's votes from being counted by another's key;
 - where there are several contrasts, every prompt of a person is dealt to one of them: an answer
   seen in two pairs would be known for the condition they share;
 - a record has these four fields, in this order, whatever it holds; there is no time, no length and
@@ -27,6 +28,7 @@ import numpy as np
 
 from personalign.dataset.files import replacing
 from personalign.errors import EvaluationError
+from personalign.model.text_cache import content_key
 
 QUESTION = """\
 Imagine that you have a super-intelligent AI assistant, and that you require help with the \
@@ -102,7 +104,7 @@ def pack_pairs(
     itself, or named twice, or a reply that is missing or there twice.
     """
     texts, asked = _by_place(rows)
-    _check_contrasts(contrasts, list(dict.fromkeys(place[2] for place in texts)))
+    check_contrasts(contrasts, list(dict.fromkeys(place[2] for place in texts)))
     for person, prompt in asked:
         for condition in {one for contrast in contrasts for one in contrast}:
             if (person, prompt, condition) not in texts:
@@ -118,13 +120,14 @@ def pack_pairs(
             dealt[person, prompts[prompt]] = contrasts[number % len(contrasts)]
     places = list(asked)
     turned = side.integers(0, 2, len(places))
+    mark = content_key("study", seed, places, sorted(texts.values()))[:6]
     digits = max(3, len(str(len(places))))
     pairs, entries = [], []
     for number, place in enumerate(order.permutation(len(places)), 1):
         person, prompt = places[place]
         one, other = dealt[person, prompt]
         a, b = (other, one) if turned[place] else (one, other)
-        name = f"pair-{number:0{digits}d}"
+        name = f"{mark}-{number:0{digits}d}"
         shown = (texts[person, prompt, a], texts[person, prompt, b])
         pairs.append(BlindPair(name, asked[person, prompt], *shown))
         entries.append(KeyEntry(name, a, b, person, prompt, shown[0] == shown[1]))
@@ -183,6 +186,24 @@ def read_key(path: str | Path) -> Key:
         ) from error
 
 
+def check_contrasts(contrasts: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
+    """Refuse contrasts that `pack_pairs` would: none, unknown, of one condition, or named twice."""
+    if not contrasts:
+        raise EvaluationError("There is no contrast; name two conditions to be compared.")
+    named = [frozenset(contrast) for contrast in contrasts]
+    for contrast in contrasts:
+        for condition in contrast:
+            if condition not in known:
+                raise EvaluationError(
+                    f"There are no replies of {condition!r}; the conditions are {', '.join(known)}."
+                )
+        if contrast[0] == contrast[1] or named.count(frozenset(contrast)) > 1:
+            raise EvaluationError(
+                f"The contrast {contrast[0]}:{contrast[1]} compares a condition with itself or is "
+                "named twice; name each two conditions once."
+            )
+
+
 def _by_place(
     rows: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[tuple[str, str, str], str], dict[tuple[str, str], str]]:
@@ -202,20 +223,3 @@ def _by_place(
         texts[place] = row["text"]
         asked[place[:2]] = row["asked"]
     return texts, dict(sorted(asked.items()))
-
-
-def _check_contrasts(contrasts: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
-    if not contrasts:
-        raise EvaluationError("There is no contrast; name two conditions to be compared.")
-    named = [frozenset(contrast) for contrast in contrasts]
-    for contrast in contrasts:
-        for condition in contrast:
-            if condition not in known:
-                raise EvaluationError(
-                    f"There are no replies of {condition!r}; the conditions are {', '.join(known)}."
-                )
-        if contrast[0] == contrast[1] or named.count(frozenset(contrast)) > 1:
-            raise EvaluationError(
-                f"The contrast {contrast[0]}:{contrast[1]} compares a condition with itself or is "
-                "named twice; name each two conditions once."
-            )

@@ -41,6 +41,17 @@ Write as yourself, in the first person, and begin each part with its heading."""
 MAX_NEW_TOKENS = 600
 """Longest text, in tokens."""
 
+RATERS_QUESTION = """\
+Above are a statement and how accurately it describes somebody, then two texts. Which text agrees \
+better with that, in values, behaviours and preferences?
+
+A: Text A agrees significantly better.
+B: Text B agrees significantly better.
+neither: Neither agrees significantly better."""
+"""What human raters are asked about two texts. The paper says only what they judged: "the
+consistency between target values and model-generated text in terms of values, behaviors, and
+preferences" (Appendix E.2)."""
+
 
 class WrittenText(TypedDict):
     """One raw row: what one persona wrote about one statement."""
