@@ -337,3 +337,18 @@ def test_kept_answers_are_private_and_leave_no_other_file(server, tmp_path: Path
     assert "worry" not in file.read_text()
     if os.name == "posix":
         assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_whole_reply_says_why_it_ended_and_shares_what_is_kept_with_replies(
+    server, tmp_path: Path
+) -> None:
+    cut_off = completion("(A")
+    cut_off["choices"][0]["finish_reason"] = "length"
+    server.script = [lambda handler: handler.answer(200, cut_off)]
+    asked = model(server, cache=tmp_path)
+    first = asked.reply(chat("a"))
+    assert (first.text, first.finish, first.served) == ("(A", "length", "parrot-small-2026")
+    assert asked.reply(chat("a")) == first
+    assert asked.replies([chat("a")]) == ["(A"]
+    assert asked.reply(chat("b")).finish == "stop"
+    assert len(server.requests) == 2 and asked.usage.kept == 2

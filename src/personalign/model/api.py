@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -182,6 +182,29 @@ class ApiModel:
                 if progress is not None:
                     progress(len(texts), total)
         return [texts[key] for key in keys]
+
+    def reply(
+        self,
+        chat: Sequence[Message],
+        *,
+        max_new_tokens: int = 15,
+        temperature: float = 0.0,
+        seed: int = 0,
+        stop: threading.Event | None = None,
+    ) -> Reply:
+        """One whole reply with why it ended, for callers that bring their own threads.
+
+        Kept on disk and read from there as by `replies`. stop: ends waiting between tries.
+        Raises ApiError when the endpoint cannot be asked.
+        """
+        request = self._request(chat, max_new_tokens, temperature, seed)
+        key = content_key(self.fingerprint, request)
+        kept = self.cache.get(key)
+        if kept is None:
+            return self._ask(key, request, threading.Event() if stop is None else stop)
+        self.client.count(served=kept.get("served"), kept=1)
+        known = {field.name for field in fields(Reply)}
+        return Reply(**{name: value for name, value in kept.items() if name in known})
 
     def stream(
         self,
