@@ -74,7 +74,7 @@ def _commonsenseqa(row: dict[str, Any], _place: int, _seed: int) -> Question:
 def _date(row: dict[str, Any], place: int, seed: int) -> Question:
     text, scores = _scored(row)
     options = list(scores)
-    right = next(option for option in options if scores[option] == 1)
+    (right,) = (option for option in options if scores[option] == 1)
     digest = hashlib.sha256(f"{seed} {text}".encode()).digest()
     random.Random(int.from_bytes(digest[:8], "big")).shuffle(options)
     return Question(str(place), text, LETTERS[options.index(right)], tuple(options))
