@@ -214,7 +214,7 @@ def _accuracy_text(score: TaskScore) -> str:
     text = f"{100 * score.accuracy:.1f} ±{error}"
     if score.versus is None or score.difference is None:
         return text
-    return f"{text}  {100 * score.difference.mean:+.1f} (p {score.versus.p:.2g})"
+    return f"{text}  {100 * score.difference.mean:+z.1f} (p {score.versus.p:.2g})"
 
 
 def _span(interval: Interval, sign: str = "") -> str:
@@ -223,10 +223,10 @@ def _span(interval: Interval, sign: str = "") -> str:
     >>> _span(Interval(0.5, 0.4, 0.62, people=9)), _span(Interval(0.5, float("nan"), 0.6, people=1))
     ('50.0 (40.0 to 62.0)', '50.0')
     """
-    mean = f"{100 * interval.mean:{sign}.1f}"
+    mean = f"{100 * interval.mean:{sign}z.1f}"
     if np.isnan(interval.low):
         return mean
-    return f"{mean} ({100 * interval.low:{sign}.1f} to {100 * interval.high:{sign}.1f})"
+    return f"{mean} ({100 * interval.low:{sign}z.1f} to {100 * interval.high:{sign}z.1f})"
 
 
 def _score_json(score: TaskScore) -> dict[str, Any]:
