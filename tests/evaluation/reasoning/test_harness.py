@@ -183,3 +183,22 @@ def test_without_the_harness_everything_but_measuring_works(
     coins = QuestionSet(TASKS["coin"], (Question("1", "Is it heads up?", "no"),), "here")
     with pytest.raises(MissingPackageError, match=r"lm-eval, which is not.*personalign\[eval\]"):
         measure_reasoning(loud(), {"base": PLAIN}, [coins])
+
+
+def test_unless_mixed_a_batch_is_of_one_task_and_one_persona() -> None:
+    decoder = loud()
+    lm = PersonaLM(decoder, {"a": PLAIN, "b": Persona(system_prompt="Hm.")}, batch_rows=4)
+    asked = [
+        one
+        for task in ("coin as a", "coin as b", "date as a")
+        for one in written(*["Why?"] * 6, task=task)
+    ]
+    batches = [[asked[place].task_name for place in places] for places in lm._batches(asked)]
+    assert all(len(set(batch)) == 1 for batch in batches)
+    assert sorted(map(len, batches)) == [2, 2, 2, 4, 4, 4]
+    first = [batch[0] for batch in batches]
+    assert first[:3] == ["coin as a", "coin as b", "date as a"]
+    assert first[3:] == ["coin as b", "date as a", "coin as a"]  # another one begins
+    lm.mixed = True
+    assert list(map(len, lm._batches(asked))) == [4, 4, 4, 4, 2]
+    assert sorted(place for places in lm._batches(asked) for place in places) == list(range(18))

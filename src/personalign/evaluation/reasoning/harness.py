@@ -177,13 +177,14 @@ class PersonaLM(LM):
     def _batches(self, requests: Sequence[Instance]) -> Iterator[list[int]]:
         """Places of requests that are answered together, similar lengths together.
 
-        Personas take turns, and who begins changes, so that a machine that slows down or warms up
-        does so for all of them.
+        Unless mixed, a batch is of one task and one persona, so that its seconds are theirs. Tasks
+        and personas take turns, and who begins changes, so that a machine that slows down or warms
+        up does so for all of them.
         """
         groups: dict[str, list[int]] = {}
         for place in sorted(range(len(requests)), key=lambda place: len(requests[place].args[0])):
             request = requests[place]
-            who = "" if self.mixed else self._persona(request).key
+            who = "" if self.mixed else request.task_name
             groups.setdefault(f"{who} {_settings(request.args[1])}", []).append(place)
         rows = self.batch_rows
         queues = [

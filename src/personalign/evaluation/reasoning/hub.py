@@ -21,7 +21,9 @@ def hub_rows(source: HubSource, task: ReasoningTask, limit: int | None) -> list[
     except ImportError as error:
         raise MissingPackageError("datasets", "eval", "Reading data sets of the hub") from error
     try:
-        rows = datasets.load_dataset(source.path, source.name, split=source.split)
+        rows = datasets.load_dataset(
+            source.path, source.name, split=source.split, revision=source.revision
+        )
     except Exception as error:  # the hub, the network and the data set's own files all may fail
         raise EvaluationError(
             f"{task.title} cannot be loaded from {source.path} ({type(error).__name__}: {error}). "
