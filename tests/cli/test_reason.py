@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,11 @@ def test_what_it_refuses(
     result = run(*where, "--model", model, *tasks, *arguments)
     assert result.exit_code == 1
     assert isinstance(result.exception, error) and reason_ in str(result.exception)
+
+
+def test_everybody_has_a_name(model: Path, data: Path, tmp_path: Path) -> None:
+    people = replace(simulate(2, seed=1), ids=("Ann", "Ann"))
+    write_people(people, tmp_path / "people.json")
+    given = ("--data", data, "--model", model, "--tasks", "coin", "--methods", "none")
+    result = run(*given, "--people", tmp_path / "people.json")
+    assert isinstance(result.exception, EvaluationError) and "one id" in str(result.exception)

@@ -213,6 +213,7 @@ def _made(
     people: Respondents | None,
 ) -> dict[str, Persona]:
     """One method's personas by name: of the traits, then of the people."""
+    from personalign.errors import EvaluationError
     from personalign.evaluation.reasoning import trait_personas
 
     made: dict[str, Persona] = {}
@@ -222,6 +223,11 @@ def _made(
         if people is not None:
             known = people.only(people.inventory.tuning)
             personas = maker.personas(known, progress=advance)
+            if len({*people.ids, *made}) < len(people) + len(made):
+                raise EvaluationError(
+                    "Two of these people have one id, or a trait's; every persona needs a name of "
+                    "its own. Give them others."
+                )
             made |= dict(zip(people.ids, personas, strict=True))
     return made
 

@@ -76,7 +76,7 @@ def test_a_chat_of_the_harness_keeps_its_turns_and_its_beginning() -> None:
 
 def test_a_task_is_answered_by_the_persona_its_name_ends_in() -> None:
     decoder = loud()
-    personas = {"base": PLAIN, "C+1": Persona(shift=some_shift(decoder), alpha=3.0)}
+    personas = {"base": PLAIN, "known as Ann": Persona(shift=some_shift(decoder), alpha=3.0)}
     lm = PersonaLM(decoder, personas)
     asked = [written("Q: Why?", task=f"coin as {name}")[0] for name in personas]
     found = lm.generate_until(asked)

@@ -174,6 +174,23 @@ def test_reasoning_is_as_long_as_asked() -> None:
     assert long.startswith(short[:-1]) and len(long) > len(short)
 
 
+def test_a_chunk_of_worked_examples_has_no_rows() -> None:
+    shown = QuestionSet(
+        TASKS["strategyqa"], (Question("2", "Would a pear sink in water?", "no"),), "here"
+    )
+    few: Any = {"prompting": "few-shot", "max_new_tokens": 2}
+    assert measure_reasoning(loud(), {"base": PLAIN}, [shown], **few) == []
+    rows = measure_reasoning(loud(), {"base": PLAIN}, [shown, COIN], **few)
+    assert {row["task"] for row in rows} == {"coin"} and len(rows) == 5
+
+
+def test_a_name_may_have_any_words() -> None:
+    lm = KnowingLM([COIN])
+    assert {row["persona"] for row in run_reasoning(lm, [COIN], names=["known as Ann"])} == {
+        "known as Ann"
+    }
+
+
 def test_somebody_must_be_asked_something() -> None:
     with pytest.raises(EvaluationError, match="0 personas and 1 sets"):
         measure_reasoning(loud(), {}, [COIN])

@@ -166,7 +166,7 @@ class PersonaLM(LM):
     def _persona(self, request: Instance) -> Persona:
         if isinstance(self.personas, Persona):
             return self.personas
-        name = str(request.task_name).rpartition(AS)[2]
+        name = str(request.task_name).partition(AS)[2]
         if name not in self.personas:
             raise EvaluationError(
                 f"The task {request.task_name!r} names no persona; its name ends in '{AS}NAME', "

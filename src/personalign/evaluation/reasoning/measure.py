@@ -118,6 +118,9 @@ def run_reasoning(
         for one in questions
         for name in names
     }
+    tasks = {name: task for name, task in tasks.items() if task.asked}
+    if not tasks:
+        return []  # a chunk of nothing but worked examples
     first = _evaluate(lm, tasks)
     reasonings: dict[str, list[str]] = {}
     final = first
@@ -142,7 +145,7 @@ def run_reasoning(
         for place, (_, reply) in enumerate(final[name]):
             rows.append(
                 {
-                    "persona": name.rpartition(AS)[2],
+                    "persona": name.partition(AS)[2],
                     **_row(task, place, first[name][place][0], reply),
                     "reasoning": reasonings[name][place] if reasonings else None,
                     "reply": reply,
