@@ -239,3 +239,44 @@ def test_what_cannot_be_generated() -> None:
     far = Persona(shift=some_shift(loud(), sigma=1e30), alpha=1e30)
     with pytest.raises(SteeringError, match="alpha"):
         generate(loud(), far, "Hm?")
+
+
+def test_a_reply_ends_before_the_first_text_that_ends_it() -> None:
+    decoder = loud()
+    everyone = people(decoder)
+    whole = generate(decoder, everyone, CHAT, max_new_tokens=24)
+    ends = [whole[0][4:7], whole[1][9:11]]
+    found = generate(decoder, everyone, CHAT, max_new_tokens=24, until=ends)
+    cut = [min([text.find(end) for end in ends if end in text], default=None) for text in whole]
+    assert found == [text[:at] for text, at in zip(whole, cut, strict=True)]
+    assert len(found[0]) <= 4 and found[1] != whole[1]
+
+
+def test_a_row_that_was_ended_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = loud()
+    passes = []
+    read = decoding._Batch.read_next
+
+    def counted(batch: Any, tokens: torch.Tensor) -> torch.Tensor:
+        passes.append(len(tokens))
+        return read(batch, tokens)
+
+    monkeypatch.setattr(decoding._Batch, "read_next", counted)
+    (whole,) = generate(decoder, PLAIN, CHAT, max_new_tokens=20)
+    assert len(passes) == 19
+    passes.clear()
+    generate(decoder, PLAIN, CHAT, max_new_tokens=20, until=[whole[:1]])
+    assert len(passes) < 19
+
+
+def test_every_chat_may_have_a_beginning_of_its_own() -> None:
+    decoder = loud()
+    begun = ["", "Well, ", "I think that parties are"]
+    together = generate(decoder, people(decoder)[:3], CHAT, begun=begun, max_new_tokens=8)
+    alone = [
+        generate(decoder, persona, CHAT, begun=said, max_new_tokens=8)[0]
+        for persona, said in zip(people(decoder), begun, strict=False)
+    ]
+    assert together == alone
+    with pytest.raises(MethodError, match="2 replies are begun for 3 chats"):
+        generate(decoder, people(decoder)[:3], CHAT, begun=["", ""])

@@ -57,13 +57,15 @@ def next_tokens(
     begun: Sequence[int],
     seeds: Sequence[int],
     sampling: Sampling,
+    ended: set[int] | None = None,
 ) -> Iterator[dict[int, int]]:
     """Yield {row: next token} step by step, for the rows that have not ended.
 
     prompts: token ids, begun reply included. begun: how many tokens at the end of each prompt are
     the begun reply; the scope 'generated' starts there, at the prompt's last token at the latest.
     seeds: one a row; a row's text depends on its own seed only. Tokens that end a turn are not
-    yielded.
+    yielded. ended: the rows that have; between two steps the caller may add those it has heard
+    enough of.
     Raises SteeringError when steering makes logits non-finite, ModelError when a prompt is longer
     than the model's context.
     """
@@ -72,7 +74,7 @@ def next_tokens(
     batch = _Batch(decoder, personas)
     logits = batch.read_prompts(prompts, begun)
     rows = list(range(len(prompts)))  # the prompts still in the batch
-    ended: set[int] = set()
+    ended = set() if ended is None else ended
     for step in range(budget):
         check_finite(logits.float().logsumexp(-1, keepdim=True), [personas[row] for row in rows])
         tokens = _choose(logits, sampling, [generators[row] for row in rows])
@@ -81,6 +83,7 @@ def next_tokens(
         living = [place for place, row in enumerate(rows) if row not in ended]
         if living:
             yield {rows[place]: found[rows[place]] for place in living}
+            living = [place for place in living if rows[place] not in ended]
         if not living or step + 1 == budget:
             return
         if len(living) * 2 <= len(rows) and batch.keep(living):

@@ -35,7 +35,8 @@ def generate(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
-    begun: str = "",
+    begun: str | Sequence[str] = "",
+    until: Sequence[str] = (),
     batch_rows: int = BATCH_ROWS,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
@@ -45,7 +46,9 @@ def generate(
         one as of the other. A text is a chat of one user turn.
     temperature: 0 is greedy. top_p: sample among the most probable tokens that reach it together.
     seed: chat i draws from seed + i, so a reply does not depend on its neighbours.
-    begun: text the assistant has already said; the replies go on from there, without it.
+    begun: text the assistant has already said, one for all chats or one a chat; the replies go on
+        from there, without it.
+    until: texts that end a reply; it goes as far as the first of them, without it.
     batch_rows: chats at once. progress: called with (replies done, replies).
     Returns one text a chat, in order. Raises SteeringError when steering makes logits non-finite.
 
@@ -59,33 +62,43 @@ def generate(
     sampling = Sampling(max_new_tokens, temperature, top_p)
     people, chats = paired(personas, messages)
     replies: list[list[int]] = [[] for _ in chats]
-    length = len(decoder.chat.encode(begun))
+    said = [begun] * len(chats) if isinstance(begun, str) else list(begun)
+    if len(said) != len(chats):
+        raise MethodError(
+            f"{len(said)} replies are begun for {len(chats)} chats; begin one a chat, or the same "
+            "in all."
+        )
+    lengths = [len(decoder.chat.encode(text)) for text in said]
     done = 0
     for adapter, members in by_adapter(people):
         with apply_adapter(decoder, adapter):
             prompts = {
-                row: decoder.render(persona_chat(people[row], chats[row]), reply=begun)
+                row: decoder.render(persona_chat(people[row], chats[row]), reply=said[row])
                 for row in members
             }
             order = sorted(members, key=lambda row: len(prompts[row]))
             for start in range(0, len(order), batch_rows):
                 chosen = order[start : start + batch_rows]
+                ended: set[int] = set()
                 steps = next_tokens(
                     decoder,
                     [prompts[row] for row in chosen],
                     [people[row] for row in chosen],
-                    begun=[length] * len(chosen),
+                    begun=[lengths[row] for row in chosen],
                     seeds=[seed + row for row in chosen],
                     sampling=sampling,
+                    ended=ended,
                 )
                 with torch.inference_mode():
                     for step in steps:
                         for place, token in step.items():
                             replies[chosen[place]].append(token)
+                            if until and _ends(decoder, replies[chosen[place]], until):
+                                ended.add(place)
                 done += len(chosen)
                 if progress is not None:
                     progress(done, len(chats))
-    return [decoder.text(reply) for reply in replies]
+    return [_cut(decoder.text(reply), until) for reply in replies]
 
 
 def stream(
@@ -150,6 +163,21 @@ def persona_chat(persona: Persona, messages: str | Sequence[Message]) -> list[Me
     elif system is None:
         system = NEUTRAL_SYSTEM_PROMPT
     return [{"role": "system", "content": system}, *turns] if system else turns
+
+
+def _ends(decoder: Decoder, reply: Sequence[int], until: Sequence[str]) -> bool:
+    """Whether one of the texts has just been said; a token is a byte at least."""
+    tail = decoder.text(reply[-max(len(text.encode()) for text in until) - 1 :])
+    return any(text in tail for text in until)
+
+
+def _cut(text: str, until: Sequence[str]) -> str:
+    """The text before the first of what ends it.
+
+    >>> _cut("8. Q: And Tom? A: 3", ["Q:", "And"])
+    '8. '
+    """
+    return text[: min((at for end in until if (at := text.find(end)) >= 0), default=len(text))]
 
 
 def paired(
