@@ -47,7 +47,9 @@ def unknown_options(line: str) -> list[str]:
     words = shlex.split(line)[1:]
     command = GROUP
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
-        command = command.commands.get(words.pop(0))
+        default = getattr(command, "default", None)  # the command meant where none is named
+        named = words.pop(0) if words[0] in command.commands or default is None else default
+        command = command.commands.get(named)
         if command is None:
             return [line]
     options = {name for parameter in command.params for name in parameter.opts} | {"--help"}

@@ -12,6 +12,7 @@ import csv
 import io
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,26 @@ class Table:
                         f"Row {number} of the table {self.title!r} holds {cell!r}; a cell is a "
                         "text, a number or None. Write it as a text."
                     )
+
+    @classmethod
+    def of_rich(
+        cls, shown: TerminalTable, notes: Sequence[str] = (), command: str | None = None
+    ) -> Table:
+        """The cells of a table for the terminal; its first line of title is the title, further
+        ones are notes."""
+        title, *below = _said(shown.title).split("\n")
+        return cls(
+            title=title,
+            columns=tuple(_said(column.header).replace("\n", " ") for column in shown.columns),
+            rows=tuple(
+                zip(
+                    *([_cell(cell) for cell in column.cells] for column in shown.columns),
+                    strict=True,
+                )
+            ),
+            notes=(*below, *notes),
+            command=command,
+        )
 
     def to_markdown(self) -> str:
         """The title in bold, the table, then notes and command."""
@@ -234,3 +255,13 @@ def _latex(text: str) -> str:
     """
     line = _MINUS.sub("\u2212", " ".join(text.split()))
     return "".join(_LATEX.get(character, character) for character in line)
+
+
+def _said(shown: object) -> str:
+    """A heading or a cell of a table for the terminal, without its markup."""
+    return shown.plain if isinstance(shown, Text) else Text.from_markup(str(shown or "")).plain
+
+
+def _cell(shown: object) -> Cell:
+    said = _said(shown).replace("\n", " ")
+    return None if said in ("", "–", "-") else said

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 class _RunIsDefault(TyperGroup):
     """`personalign bench RUN.toml` is `personalign bench run RUN.toml`."""
 
+    default = "run"
+    """The command where none is named."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         first = next((arg for arg in args if not arg.startswith("-")), None)
         if first is not None and first not in self.commands:
-            args = ["run", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
@@ -169,18 +172,10 @@ def _show_tables(folder: RunFolder) -> None:
 
 
 def _print_table(table: Exported) -> None:
-    """The cells of a table, on the terminal."""
+    """A table on the terminal, its notes below."""
     from rich.console import Console
-    from rich.markup import escape
 
-    from personalign.bench.table import plain_table
-
-    shown = plain_table(escape(table.title))
-    for number, column in enumerate(table.columns):
-        shown.add_column(escape(column), justify="left" if number == 0 else "right", no_wrap=True)
-    for row in table.rows:
-        shown.add_row(*("–" if cell is None else escape(str(cell)) for cell in row))
     wide = console if console.is_terminal else Console(width=240)
-    wide.print(shown)
+    wide.print(table.to_terminal(width=wide.width))
     for note in table.notes:
         console.print(note, style="dim", markup=False, highlight=False)

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from personalign import __version__
 from personalign.cli.align import align
+from personalign.cli.alphas import alphas
 from personalign.cli.ask import ask
 from personalign.cli.bench import bench
 from personalign.cli.chat import chat
@@ -29,7 +30,9 @@ from personalign.cli.methods import methods
 from personalign.cli.model import model
 from personalign.cli.people import people
 from personalign.cli.profile import profile
+from personalign.cli.reason import reason
 from personalign.cli.stress import stress
+from personalign.cli.study import study
 from personalign.cli.take import take
 from personalign.errors import PersonalignError
 
@@ -119,7 +122,10 @@ app.command(rich_help_panel=MEASURE)(evaluate)
 app.add_typer(bench, rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(stress)
 app.command(rich_help_panel=MEASURE)(heads)
+app.command(rich_help_panel=MEASURE)(alphas)
+app.command(rich_help_panel=MEASURE)(reason)
 app.command(rich_help_panel=MEASURE)(cost)
+app.add_typer(study, rich_help_panel=MEASURE)
 app.add_typer(people, rich_help_panel=PEOPLE)
 app.command(rich_help_panel=LOOK)(methods)
 app.command(rich_help_panel=LOOK)(model)

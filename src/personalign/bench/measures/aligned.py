@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from personalign.bench.collect import Made, ask
-from personalign.bench.measures.base import Gathered, Measure, MeasureSettings, Progress, Section
+from personalign.bench.collect import ask
+from personalign.bench.measures.base import Asked, Gathered, Measure, MeasureSettings, Section
 
 if TYPE_CHECKING:
     from personalign.bench.store import RawBlock
-    from personalign.dataset.people import Respondents
-    from personalign.methods.base import Method
 
 
 class AlignedSettings(MeasureSettings):
@@ -23,6 +21,10 @@ class AlignedSettings(MeasureSettings):
     """Push nobody farther than moves plain text by so much, nats a token."""
     references: bool = True
     """Whether the rows that ask no model stand beside."""
+    groups: tuple[Literal["sex", "age", "country"], ...] = ()
+    """What the composite is also split by."""
+    smallest_group: int = Field(default=5, ge=2)
+    """People a group needs to stand alone."""
 
 
 class Aligned(Measure):
@@ -35,19 +37,15 @@ class Aligned(Measure):
     needs_personas = False
     settings: AlignedSettings
 
-    def ask(
-        self,
-        method: Method,
-        people: Respondents,
-        made: Callable[[], Made | None],
-        *,
-        seed: int,
-        progress: Progress,
-    ) -> RawBlock:
-        items = people.inventory.held_out
-        return ask(method, people, items, made(), self.settings.max_kl)
+    def ask(self, asked: Asked) -> RawBlock:
+        items = asked.people.inventory.held_out
+        return ask(asked.method, asked.people, items, asked.made(), self.settings.max_kl)
 
     def report(self, gathered: Gathered) -> Sequence[Section]:
-        from personalign.bench.measures.aligned_section import aligned_section
+        from personalign.bench.measures.aligned_section import aligned_section, groups_section
 
-        return [aligned_section(gathered, references=self.settings.references)]
+        wanted = self.settings
+        sections = [aligned_section(gathered, references=wanted.references)]
+        if wanted.groups:
+            sections.append(groups_section(gathered, wanted.groups, wanted.smallest_group))
+        return sections

@@ -126,6 +126,38 @@ def _mean_score(scores: Sequence[AlignedScore], seed: int) -> AlignedScore:
     )
 
 
+def groups_section(gathered: Gathered, by: Sequence[str], smallest: int) -> Section:
+    """The composite split by who people are; see `evaluation/fairness.py`."""
+    from personalign.bench.fairness import (
+        fairness_figure,
+        fairness_notes,
+        gaps_table,
+        groups_table,
+    )
+    from personalign.evaluation.fairness import fairness
+
+    whole = over_seeds(evaluations(gathered, references=False))
+    found = {
+        row.name: fairness(
+            row.score.per_person, whole.people, by=by, minimum=smallest, seed=whole.seed
+        )
+        for row in best_first(whole.methods)
+    }
+    best = next(iter(found))
+    command = gathered.command
+    return Section(
+        title="Closer to some than to others?",
+        said=tuple(fairness_notes(found)),
+        tables=(groups_table(found, command=command), gaps_table(found, command=command)),
+        figures=(
+            Figure(
+                fairness_figure(found[best], best, "aligned-groups"),
+                f"{best}: mean composite of each group, 95% intervals over its people.",
+            ),
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class _Seeded:
     """The rows of a run: averaged over seeds, and seed by seed."""

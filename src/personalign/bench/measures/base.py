@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from personalign.bench.run.spec import RunSpec
     from personalign.bench.store import RawBlock
     from personalign.dataset.people import Respondents
-    from personalign.methods.base import Method
+    from personalign.methods.base import Method, PersonaMethod
+    from personalign.model.decoder import Decoder
+    from personalign.model.persona import Persona
+    from personalign.model.prompts import Wording
 
 Progress = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1."""
@@ -98,6 +102,42 @@ class Gathered:
         return tuple(method for method in self.methods if (method.name, first) in self.blocks)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One method and some people, to be measured."""
+
+    method: Method
+    """The method."""
+    people: Respondents
+    """With all their answers; the method sees what `collect.visible` leaves of them."""
+    seed: int
+    """Of everything random."""
+    made: Callable[[], Made | None]
+    """Makes their personas, or gives those another evaluation has made already; None for a method
+    that makes none."""
+    fresh: Callable[[Path], Method]
+    """The same method as one that has made nobody yet and keeps what it makes in this folder."""
+    progress: Progress
+    """To be called on the way."""
+
+    @property
+    def personas(self) -> list[Persona]:
+        """The people's personas, of a method that makes them."""
+        made = self.made()
+        assert made is not None, f"{self.method.name} makes no personas: see Measure.applies"
+        return made.personas
+
+    @property
+    def decoder(self) -> Decoder:
+        """The model the method works on."""
+        return cast("PersonaMethod", self.method).decoder
+
+    @property
+    def wording(self) -> Wording:
+        """How the method puts items."""
+        return cast("PersonaMethod", self.method).wording
+
+
 class Measure(ABC):
     """One evaluation with its settings."""
 
@@ -124,21 +164,8 @@ class Measure(ABC):
         return method.makes_personas or not self.needs_personas
 
     @abstractmethod
-    def ask(
-        self,
-        method: Method,
-        people: Respondents,
-        made: Callable[[], Made | None],
-        *,
-        seed: int,
-        progress: Progress,
-    ) -> RawBlock:
-        """Measure one method on some people.
-
-        people: with all their answers; the method sees what `collect.visible` leaves of them.
-        made: makes their personas, or gives those another evaluation has made already; None for a
-        method that makes none. Its result does not depend on who else is measured.
-        """
+    def ask(self, asked: Asked) -> RawBlock:
+        """Measure one method on some people; the rows do not depend on who else is measured."""
 
     @abstractmethod
     def report(self, gathered: Gathered) -> Sequence[Section]:

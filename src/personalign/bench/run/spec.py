@@ -88,43 +88,55 @@ class PeopleSpec(Part):
 
 
 class MethodsSpec(Part):
-    """Which methods, and settings of single ones."""
+    """Which methods, and settings of single ones.
+
+    The same method may run several times under names of its own:
+
+        names = ["pas", "pas-2"]
+        settings.pas-2 = {method = "pas", heads = 2}
+    """
 
     names: tuple[str, ...] = Field(min_length=1)
-    """As `personalign methods` lists them, with METHOD@PRESET for those that train."""
+    """As `personalign methods` lists them, with METHOD@PRESET for those that train; or any other
+    name whose settings say which `method` it is."""
     settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """By method, its own settings."""
+    """By name, its own settings."""
 
-    @field_validator("names")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def kind(self, name: str) -> str:
+        """Which method a name stands for."""
+        return str(self.settings.get(name, {}).get("method", name))
+
+    def own(self, name: str) -> dict[str, Any]:
+        """The settings of the method that a name stands for."""
+        return {key: value for key, value in self.settings.get(name, {}).items() if key != "method"}
+
+    @model_validator(mode="after")
+    def _known(self) -> MethodsSpec:
         from personalign.errors import MethodError
         from personalign.methods.settings import settings_taken
 
-        if len(set(names)) < len(names):
-            raise ValueError(f"each method is named once; got {', '.join(names)}")
-        for name in names:
-            try:
-                settings_taken(name)
-            except MethodError as error:
-                raise ValueError(str(error)) from error
-        return names
-
-    @model_validator(mode="after")
-    def _settings_of_those(self) -> MethodsSpec:
-        from personalign.methods.settings import settings_taken
-
-        for name, settings in self.settings.items():
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"each name stands there once; got {', '.join(self.names)}")
+        for name in self.settings:
             if name not in self.names:
                 raise ValueError(
                     f"settings.{name} is for a method that does not run; those are "
                     f"{', '.join(self.names)}"
                 )
-            known = settings_taken(name)
-            for setting in settings:
+        for name in self.names:
+            if not re.fullmatch(r"[\w@.+=-]+", name):
+                raise ValueError(
+                    f"{name!r} is no name: letters, digits and @ . + = - _ may stand in it"
+                )
+            kind = self.kind(name)
+            try:
+                known = settings_taken(kind)
+            except MethodError as error:
+                raise ValueError(str(error)) from error
+            for setting in self.own(name):
                 if setting not in known:
                     raise ValueError(
-                        f"the method {name} has no setting {setting!r}; "
+                        f"the method {kind} has no setting {setting!r}; "
                         f"{'its settings are ' + ', '.join(known) if known else 'it has none'}"
                     )
         return self

@@ -6,9 +6,12 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personalign.bench.collect import Made, make_personas
+from personalign.bench.measures.base import Asked
 from personalign.bench.rows import Described, described
 from personalign.bench.run.plan import Unit, measures_of
 from personalign.errors import EvaluationError
@@ -97,26 +100,46 @@ class Workbench:
                 return kept[0]
 
             progress(0.0)
-            found[name] = measure.ask(method, people, made, seed=unit.seed, progress=progress)
+            asked = Asked(
+                method=method,
+                people=people,
+                seed=unit.seed,
+                made=made,
+                fresh=partial(self._fresh, unit.method, unit.seed),
+                progress=progress,
+            )
+            found[name] = measure.ask(asked)
             progress(1.0)
         return found
 
     def method(self, name: str, seed: int) -> Method:
         """The method with the run's settings, kept: what it read of the model serves every unit."""
         if (name, seed) not in self._methods:
-            from personalign.methods.settings import build_method
-            from personalign.model.prompts import get_wording
-
-            spec = self.spec
-            common = {
-                "wording": get_wording(spec.wording),
-                "protocol": spec.protocol,
-                "seed": seed,
-                "decision": spec.decision,
-            }
-            own = spec.methods.settings.get(name, {})
-            self._methods[name, seed] = build_method(name, self.model, common=common, own=own)
+            self._methods[name, seed] = self._build(name, seed)
         return self._methods[name, seed]
+
+    def _fresh(self, name: str, seed: int, folder: Path) -> Method:
+        from personalign.methods.settings import settings_taken
+
+        taken = settings_taken(self.spec.methods.kind(name))
+        places = {"cache": folder / "cache", "work": folder / "work"}
+        return self._build(name, seed, **{key: places[key] for key in places if key in taken})
+
+    def _build(self, name: str, seed: int, **more: Any) -> Method:
+        from personalign.methods.settings import build_method
+        from personalign.model.prompts import get_wording
+
+        spec = self.spec
+        common = {
+            "wording": get_wording(spec.wording),
+            "protocol": spec.protocol,
+            "seed": seed,
+            "decision": spec.decision,
+        }
+        own = {**more, **spec.methods.own(name)}
+        made = build_method(spec.methods.kind(name), self.model, common=common, own=own)
+        made.name = name  # what the run calls it: the same method may stand there several times
+        return made
 
 
 def _load(spec: RunSpec) -> Model:
