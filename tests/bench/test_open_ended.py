@@ -159,8 +159,8 @@ def test_examples_show_all_methods_on_the_same_statements_evenly() -> None:
     assert [[e.method for e in group] for group in chosen] == [list(METHODS)] * 3
     assert [(group[0].person, group[0].statement) for group in chosen] == [
         ("p0", "Do thing 0."),
-        ("p1", "Do thing 8."),
-        ("p3", "Do thing 4."),
+        ("p1", "Do thing 9."),
+        ("p3", "Do thing 6."),
     ]
     assert chosen[0][0].target == "Very Inaccurate"
     scores = {(v["person"], v["item"], v["method"]): v["score"] for v in one}

@@ -104,14 +104,14 @@ def cost_texts(row: Row) -> dict[str, str]:
     cost = row["cost"]
     return {
         "KL": f"{cost['kl']:.3f}",
-        "perplexity": f"{_large(cost['perplexity'])} ({_large(cost['plain_perplexity'])})",
+        "perplexity": f"{large_text(cost['perplexity'])} ({large_text(cost['plain_perplexity'])})",
         "unparsed": f"{cost['unparsed']:.0%}",
         "repeats here": f"{row['repeats']:.0%}",
         "repeats": f"{cost['repeats']:.0%} ({cost['plain_repeats']:.0%})",
     }
 
 
-def _large(value: float) -> str:
+def large_text(value: float) -> str:
     """ "21.4", "68,937"."""
     return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
 

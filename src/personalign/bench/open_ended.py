@@ -174,8 +174,9 @@ def examples(
 ) -> list[list[Example]]:
     """Texts of all methods about the same statement of the same person, a few times.
 
-    Nobody chose them for what they say: the statements lie evenly over those every method wrote
-    about, in the order of the rows. Returns one list a statement, one example a method.
+    Nobody chose them for what they say: they lie evenly over what every method wrote about, in the
+    order of the rows, each a statement further, for people wrote about the same ones.
+    Returns one list a statement, one example a method.
     """
     methods = list(dict.fromkeys(row["method"] for row in texts))
     by_place: dict[tuple[str, int], dict[str, Mapping[str, Any]]] = {}
@@ -186,7 +187,7 @@ def examples(
     said = {(row["person"], row["item"], row["method"]): row for row in verdicts}
     return [
         [_example(by_place[place][method], said.get((*place, method))) for method in methods]
-        for place in (shared[k * len(shared) // taken] for k in range(taken))
+        for place in (shared[(k * len(shared) // taken + k) % len(shared)] for k in range(taken))
     ]
 
 

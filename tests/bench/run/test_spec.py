@@ -47,9 +47,11 @@ def test_the_digest_is_of_what_changes_numbers() -> None:
         ("simulated = 4", "simulate = 4", r"\(line 4\): people\.simulate: there is no such key"),
         ("simulated = 4", "", r"\(line 3\): people: give either a file of people or how many"),
         ("simulated = 4", 'simulated = 4\nfile = "a.json"', "give either a file"),
-        ('"none", "pas"', '"none", "pass"', r"\(line 7\): methods\.names: There is no method 'pas"),
-        ('"none", "pas"', '"pas", "pas"', "each method is named once; got pas, pas"),
+        ('"none", "pas"', '"none", "pass"', r"\(line 6\): methods: There is no method 'pass'"),
+        ('"none", "pas"', '"pas", "pas"', "each name stands there once; got pas, pas"),
         ("pas.heads", "pas.head", "the method pas has no setting 'head'; its settings are heads"),
+        ('"pas"]', '"pas", "mine"]', "There is no method 'mine'"),
+        ('"pas"]', '"pas", "a b"]', "'a b' is no name"),
         ("pas.heads", "iti.heads", "settings.iti is for a method that does not run"),
         ("aligned", "align", "there is no evaluation 'align'; the evaluations are aligned"),
         ("max_kl = 0.5", "max_kl = -1", r"aligned\.max_kl: .*greater than or equal to 0; got -1"),
@@ -82,3 +84,24 @@ def test_paths_begin_at_the_toml_and_take_variables(
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"none\.toml cannot be read as a run's TOML"):
         read_spec(tmp_path / "none.toml")
+
+
+def test_a_method_may_run_several_times_under_names_of_its_own() -> None:
+    text = SMALL.replace('"none", "pas"', '"pas", "pas-2"') + "\n"
+    text = text.replace(
+        "\n[evaluations", 'settings.pas-2 = {method = "pas", heads = 2}\n\n[evaluations'
+    )
+    methods = parse_spec(text, "several.toml").methods
+    assert [methods.kind(name) for name in methods.names] == ["pas", "pas"]
+    assert methods.own("pas-2") == {"heads": 2}
+    with pytest.raises(EvaluationError, match="the method pas has no setting 'layers'"):
+        parse_spec(text.replace("heads = 2}", "layers = 2}"), "several.toml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("runs").rglob("*.toml")), ids=str)
+def test_the_runs_that_come_with_the_project_are_runs(path: Path) -> None:
+    spec = read_spec(Path(__file__).resolve().parents[3] / path)
+    twin = path.parts[1]
+    assert (spec.model.name == "pocket") == (twin == "pocket")
+    other = "llama3" if twin == "pocket" else "pocket"
+    assert (path.parents[1] / other / path.name).exists(), "it has no twin"

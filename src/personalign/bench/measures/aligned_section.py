@@ -43,6 +43,9 @@ from personalign.inventory.scoring import trait_means
 if TYPE_CHECKING:
     from personalign.bench.store import RawBlock
 
+_LINES = ("Grey:", "red:", "blue, dashed:")
+"""How a radar draws its profiles."""
+
 RADARS = 3
 """People whose radars stand in the report: those nearest to the quartiles of the composite."""
 
@@ -287,8 +290,9 @@ def _radars(whole: Evaluation) -> list[Figure]:
             radar_figure(
                 {name: means[i] for name, means in profiles.items()}, f"aligned-radar-{i}"
             ),
-            f"{whole.people.ids[i]}: trait means on the held-out items (centre 1, edge 5): "
-            f"{', '.join(profiles)}; composite {best.score.per_person[i]:.2f} with {best.name}.",
+            f"{whole.people.ids[i]}: trait means on the held-out items, centre 1, edge 5. "
+            f"{'; '.join(map(' '.join, zip(_LINES, profiles, strict=False)))}. Composite "
+            f"{best.score.per_person[i]:.2f} with {best.name}.",
         )
         for i in dict.fromkeys(shown.tolist())
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from personalign.bench.alpha_case import large_text
 from personalign.bench.export_table import Table
 from personalign.bench.measures.base import Asked, Gathered, Measure, Section
 from personalign.bench.store import RawBlock
@@ -54,8 +55,8 @@ class Effects(Measure):
                 (
                     method.name,
                     f"{kl.mean:.3f} ({interval_text(kl)})",
-                    f"{mean('plain_perplexity'):.4g}",
-                    f"{mean('perplexity'):.4g}",
+                    large_text(mean("plain_perplexity")),
+                    large_text(mean("perplexity")),
                     f"{mean('unparsed'):.1%}",
                     f"{mean('plain_repeats'):.1%}",
                     f"{mean('repeats'):.1%}",

@@ -10,13 +10,16 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personalign.bench.export_table import ENDINGS
 from personalign.bench.measures.base import Section
 from personalign.bench.run.folder import SPEC, RunFolder
 from personalign.bench.run.gather import command, sections, standing
 from personalign.dataset.files import replacing
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 PAGE = "index.html"
 
@@ -58,6 +61,7 @@ def run_page(folder: RunFolder, parts: Sequence[Section]) -> str:
 
     templates = files("personalign.bench") / "templates"
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["marked"] = marked
     template = environment.from_string((templates / "run.html").read_text(encoding="utf-8"))
     return template.render(
         spec=folder.spec(),
@@ -68,6 +72,17 @@ def run_page(folder: RunFolder, parts: Sequence[Section]) -> str:
         command=command(folder),
         toml=(folder.folder / SPEC).read_text(encoding="utf-8"),
     )
+
+
+def marked(sentence: str) -> Markup:
+    """A sentence as HTML, what stands between backticks as code.
+
+    >>> marked("`a < b`, or not")
+    Markup('<code>a &lt; b</code>, or not')
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def told_facts(folder: RunFolder) -> dict[str, str]:

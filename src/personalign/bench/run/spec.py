@@ -117,12 +117,6 @@ class MethodsSpec(Part):
 
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"each name stands there once; got {', '.join(self.names)}")
-        for name in self.settings:
-            if name not in self.names:
-                raise ValueError(
-                    f"settings.{name} is for a method that does not run; those are "
-                    f"{', '.join(self.names)}"
-                )
         for name in self.names:
             if not re.fullmatch(r"[\w@.+=-]+", name):
                 raise ValueError(
@@ -139,6 +133,12 @@ class MethodsSpec(Part):
                         f"the method {kind} has no setting {setting!r}; "
                         f"{'its settings are ' + ', '.join(known) if known else 'it has none'}"
                     )
+        for name in self.settings:
+            if name not in self.names:
+                raise ValueError(
+                    f"settings.{name} is for a method that does not run; those are "
+                    f"{', '.join(self.names)}"
+                )
         return self
 
 
