@@ -125,7 +125,7 @@ def make_personas(
         return None
     with peak_memory(getattr(method.decoder, "device", "cpu")) as peak:
         began = time.perf_counter()
-        personas = method.personas(visible(method, people), progress=progress)
+        personas = method.personas(method.visible(people), progress=progress)
         return Made(personas, time.perf_counter() - began, peak())
 
 
@@ -148,7 +148,7 @@ def ask(
     with peak_memory(getattr(model, "device", "cpu"), tidy=made is None) as peak:
         began = time.perf_counter()
         if made is None or not isinstance(method, PersonaMethod):
-            known = visible(method, people)
+            known = method.visible(people)
             arrays = {"responses": np.asarray(method.predict(known, items), dtype=np.int8)}
             seconds, highest = (0.0, time.perf_counter() - began), peak()
             if learnt:
@@ -174,13 +174,6 @@ def ask(
         tuple(persona_record(persona) for persona in personas),
         max((one for one in (made.peak_bytes, highest) if one is not None), default=None),
     )
-
-
-def visible(method: Method, people: Respondents) -> Respondents:
-    """The answers the method may learn from."""
-    if getattr(method, "protocol", "honest") == "paper":
-        return people
-    return people.only(people.inventory.tuning)
 
 
 def _within(progress: Progress | None, start: int, stop: int, people: int) -> Progress | None:

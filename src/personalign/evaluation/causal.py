@@ -105,10 +105,8 @@ def measure_effects(
     people: with all their answers. progress: called with (steps done, steps).
     Returns one row a person, JSON values; see `effect_rows`.
     """
-    everybody = versions(people)
+    everybody = method.visible(versions(people))
     items = people.inventory.held_out
-    if getattr(method, "protocol", "honest") != "paper":
-        everybody = everybody.only(people.inventory.tuning)
     if not isinstance(method, PersonaMethod):
         answers = np.asarray(method.predict(everybody, items))
         if progress is not None:

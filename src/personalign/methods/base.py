@@ -45,6 +45,13 @@ class Method(ABC):
         """Everything that changes the method's answers, as it goes into results."""
         return {}
 
+    def visible(self, respondents: Respondents) -> Respondents:
+        """The people as the method may see them: with their answers to the tuning items alone,
+        unless it follows the paper's released protocol, which looks at all."""
+        if getattr(self, "protocol", "honest") == "paper":
+            return respondents
+        return respondents.only(respondents.inventory.tuning)
+
     @abstractmethod
     def predict(self, respondents: Respondents, items: Sequence[Item]) -> NDArray[np.int8]:
         """(people, items) predicted responses 1-5; 0 where there is none.

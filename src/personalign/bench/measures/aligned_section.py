@@ -212,27 +212,26 @@ def main_table(seeded: _Seeded, command: str) -> Table:
     whole = seeded.whole
     against = AGAINST if any(row.name == AGAINST for row in whole.methods) else None
     several = len(seeded.by_seed) > 1
-    columns = ["", "composite", "95%", *TRAITS, "swapped"]
+    columns = ["", "composite (95%)", *TRAITS, "swapped"]
     if several:
         columns.append("seeds")
     if against is not None:
-        columns += [f"minus {against}", "95% of it"]
+        columns.append(f"minus {against} (95%)")
     columns += ["own items", "s/person", "unparsed", "people"]
     rows = []
     for row in (*best_first(whole.methods), *best_first(whole.references)):
         mark = " †" if row.protocol == "paper" else ""
         cells: list[str | float | int | None] = [
             row.name + mark,
-            f"{row.score.composite:.2f}",
-            interval_text(row.score.interval),
+            f"{row.score.composite:.2f} ({interval_text(row.score.interval)})",
             *(f"{row.score.traits[trait]:.2f}" for trait in TRAITS),
             None if row.swap is None else f"{row.swap.swapped.composite:.2f}",
         ]
         if several:
             cells.append(seeded.spread(row))
         if against is not None:
-            gap = None if row.name == against else difference_texts(row, against)
-            cells += [None, None] if gap is None else list(gap)
+            gap = difference_texts(row, against)
+            cells.append(None if row.name == against else f"{gap[0]} ({gap[1]})")
         cells += [
             None if row.tuning is None else f"{row.tuning.composite:.2f}",
             None if row.reference else seconds_text(row.seconds_per_person),

@@ -109,7 +109,7 @@ class Asked:
     method: Method
     """The method."""
     people: Respondents
-    """With all their answers; the method sees what `collect.visible` leaves of them."""
+    """With all their answers; the method sees what `Method.visible` leaves of them."""
     seed: int
     """Of everything random."""
     made: Callable[[], Made | None]
