@@ -46,7 +46,7 @@ def test_run_status_report_and_compare(toml: Path, tmp_path: Path) -> None:
     assert "3 of 3" in typed("bench", "status", out) and "Finished." in typed(
         "bench", "status", out
     )
-    assert (out / "report" / "aligned-score.tex").exists()
+    assert (out / "report" / "aligned-score-3-people.tex").exists()
     again = typed("bench", "report", out, "--out", tmp_path / "page")
     assert "Aligned score" in again and (tmp_path / "page" / "index.html").exists()
     other = tmp_path / "other.toml"

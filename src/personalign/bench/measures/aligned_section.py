@@ -34,6 +34,7 @@ from personalign.bench.table import (
     seconds_text,
 )
 from personalign.bench.traces import alpha_curve, head_map
+from personalign.dataset.plots.style import people_count
 from personalign.evaluation.aligned import AlignedScore
 from personalign.evaluation.statistics import bootstrap_mean
 from personalign.inventory.items import Inventory
@@ -43,7 +44,7 @@ from personalign.inventory.scoring import trait_means
 if TYPE_CHECKING:
     from personalign.bench.store import RawBlock
 
-_LINES = ("Grey:", "red:", "blue, dashed:")
+_LINES = ("Grey:", "solid:", "dashed:")
 """How a radar draws its profiles."""
 
 RADARS = 3
@@ -133,7 +134,6 @@ def groups_section(gathered: Gathered, by: Sequence[str], smallest: int) -> Sect
     """The composite split by who people are; see `evaluation/fairness.py`."""
     from personalign.bench.fairness import (
         fairness_figure,
-        fairness_notes,
         gaps_table,
         groups_table,
     )
@@ -150,7 +150,7 @@ def groups_section(gathered: Gathered, by: Sequence[str], smallest: int) -> Sect
     command = gathered.command
     return Section(
         title="Closer to some than to others?",
-        said=tuple(fairness_notes(found)),
+        said=("The same composites, by who the people are.",),
         tables=(groups_table(found, command=command), gaps_table(found, command=command)),
         figures=(
             Figure(
@@ -217,7 +217,10 @@ def main_table(seeded: _Seeded, command: str) -> Table:
         columns.append("seeds")
     if against is not None:
         columns.append(f"minus {against} (95%)")
-    columns += ["own items", "s/person", "unparsed", "people"]
+    columns += ["own items", "s/person", "unparsed"]
+    counts = {row.score.people for row in (*whole.methods, *whole.references)}
+    if len(counts) > 1:
+        columns.append("people")
     rows = []
     for row in (*best_first(whole.methods), *best_first(whole.references)):
         mark = " †" if row.protocol == "paper" else ""
@@ -236,11 +239,12 @@ def main_table(seeded: _Seeded, command: str) -> Table:
             None if row.tuning is None else f"{row.tuning.composite:.2f}",
             None if row.reference else seconds_text(row.seconds_per_person),
             row.score.unparsed,
-            row.score.people,
+            *([row.score.people] if len(counts) > 1 else []),
         ]
         rows.append(tuple(cells))
     told = tuple(line for line in notes(whole) if not line.startswith("peak:"))
-    return Table("Aligned score", tuple(columns), tuple(rows), told, command)
+    title = f"Aligned score, {people_count(min(counts))}" if len(counts) == 1 else "Aligned score"
+    return Table(title, tuple(columns), tuple(rows), told, command)
 
 
 def _alphas(whole: Evaluation) -> list[Figure]:

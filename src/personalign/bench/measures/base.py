@@ -44,6 +44,8 @@ class Figure:
     """Inline SVG, with ids of its own."""
     caption: str
     """What it shows, with n and what the lines are."""
+    wide: bool = False
+    """Whether it needs the page's whole width; on a phone it is then moved sideways."""
 
 
 @dataclass(frozen=True)

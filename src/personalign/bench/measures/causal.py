@@ -38,7 +38,6 @@ class Causal(Measure):
 
     def report(self, gathered: Gathered) -> Sequence[Section]:
         from personalign.bench.causal import (
-            effects_notes,
             effects_table,
             matrix_table,
             specificity_table,
@@ -62,7 +61,6 @@ class Causal(Measure):
                     "every trait, and of each trait alone; each time they were aligned again, and "
                     "the persona's traits on the held-out items compared with those before. Seed "
                     f"{seed}.",
-                    *effects_notes(found),
                 ),
                 tables=(
                     effects_table(found, seed=seed, command=gathered.command),

@@ -80,6 +80,7 @@ class Cost(Measure):
                     Figure(
                         inline_svg(figure, "cost", "What one more person costs, by method"),
                         f"{len(costs[0].people)} people, made one at a time.",
+                        wide=True,
                     ),
                 ),
             )
