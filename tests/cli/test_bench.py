@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ def test_run_status_report_and_compare(toml: Path, tmp_path: Path) -> None:
     assert (out / "report" / "aligned-score-3-people.tex").exists()
     again = typed("bench", "report", out, "--out", tmp_path / "page")
     assert "Aligned score" in again and (tmp_path / "page" / "index.html").exists()
+    lines = [json.loads(line) for line in typed("bench", "rows", out, "aligned").splitlines()]
+    assert [(row["method"], row["seed"]) for row in lines] == [("none", 0)] * 3 + [
+        ("few-shot", 0)
+    ] * 3
+    refused = runner.invoke(app, ["bench", "rows", str(out), "causal"])
+    assert refused.exit_code == 1 and "has no complete rows of 'causal'" in refused.output
     other = tmp_path / "other.toml"
     other.write_text(toml.read_text().replace("answers = 5", "answers = 9"))
     typed("bench", "run", other, "--out", tmp_path / "other")

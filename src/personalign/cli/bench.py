@@ -145,6 +145,53 @@ def compare(
 
 
 @bench.command()
+def rows(
+    folder: Folder,
+    evaluation: Annotated[str, typer.Argument(help="The evaluation, as its TOML calls it.")],
+    kind: Annotated[
+        str | None, typer.Option(help="Only rows of this kind, such as texts of open-ended.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A .jsonl file; the terminal if left out.")
+    ] = None,
+) -> None:
+    """Print the raw rows of one evaluation, a JSON line each, with their method and seed.
+
+    personalign bench rows FOLDER open-ended --kind texts -o texts.jsonl
+    personalign study pack-texts texts.jsonl --contrast pas:few-shot -o packs --key key.json
+    """
+    import json
+
+    from personalign.bench.run.folder import RunFolder
+    from personalign.bench.run.gather import gathered
+    from personalign.dataset.files import replacing
+    from personalign.errors import EvaluationError
+
+    place = RunFolder(folder)
+    found = gathered(place)
+    if evaluation not in found:
+        raise EvaluationError(
+            f"{folder} has no complete rows of {evaluation!r}; it has those of {', '.join(found)}."
+        )
+    lines = [
+        json.dumps({"method": method.name, "seed": seed, **row}, ensure_ascii=False)
+        for method in found[evaluation].measured
+        for seed in place.spec().seeds
+        for row in found[evaluation].rows(method.name, seed)
+        if kind is None or row.get("kind") == kind
+    ]
+    if not lines:
+        raise EvaluationError(f"{evaluation} has no rows of the kind {kind!r}.")
+    text = "\n".join(lines) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    with replacing(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    say(f"Wrote {len(lines):,} rows to {out}")
+
+
+@bench.command()
 def evaluations() -> None:
     """What a TOML can ask for under [evaluations.NAME], and what may be set of each."""
     from personalign.bench.measures import MEASURES
