@@ -103,7 +103,7 @@ def load_model(
     if quantize is not None:
         settings |= {"quantization_config": _quantisation(quantize), "device_map": {"": place}}
     try:
-        with _quiet():
+        with quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source, config=config, output_loading_info=True, **settings, **_where(source)
             )
@@ -243,7 +243,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers' load report and progress bar off; what matters of them is checked here."""
     from transformers.utils import logging as transformers_logging
 
