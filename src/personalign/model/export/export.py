@@ -115,8 +115,8 @@ def _ctranslate2(
 ) -> tuple[str, Difference]:
     from personalign.model.export.ctranslate2 import check_ctranslate2, write_ctranslate2
 
-    baked = write_ctranslate2(decoder, persona, folder, shard_size=shard_size)
-    return baked, check_ctranslate2(decoder, persona, folder, wanted)
+    holds = write_ctranslate2(decoder, persona, folder, shard_size=shard_size)
+    return holds, check_ctranslate2(decoder, persona, folder, wanted)
 
 
 def _lm_eval(
@@ -133,8 +133,8 @@ def _gguf(
 ) -> tuple[str, Difference]:
     from personalign.model.export.gguf import check_gguf, write_gguf
 
-    holds = write_gguf(decoder, persona, folder)
-    return holds, check_gguf(decoder, folder, wanted)
+    holds, config = write_gguf(decoder, persona, folder)
+    return holds, check_gguf(decoder, config, folder, wanted)
 
 
 _WRITERS: dict[Format, Writer] = {

@@ -10,7 +10,6 @@ first user turn; thinking is off unless the client asks for it; no template prin
 from __future__ import annotations
 
 import copy
-import json
 from typing import TYPE_CHECKING, Any
 
 from personalign.model.prompts import NEUTRAL_SYSTEM_PROMPT
@@ -77,5 +76,11 @@ def told_tokenizer(tokenizer: Any, template: str) -> Any:
 
 
 def _quoted(text: str) -> str:
-    """A text as a Jinja literal; the escapes of JSON are Jinja's too, and no marker survives."""
-    return json.dumps(text).replace("{", "\\u007b").replace("}", "\\u007d")
+    r"""A text as a Jinja literal, in the few escapes that llama.cpp's Jinja reads as well.
+
+    >>> print(_quoted('Say "no",\nor {{ yes }}.'))
+    "Say \"no\",\nor {{ yes }}."
+    """
+    for plain, escaped in (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\r", r"\r")):
+        text = text.replace(plain, escaped)
+    return f'"{text}"'
