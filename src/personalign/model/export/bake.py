@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from personalign.errors import ExportError
-from personalign.model.adapters import apply_adapter
-from personalign.model.export.merge import merged_weights
+from personalign.model.adapter_files import adapter_config
+from personalign.model.adapters import VIRTUAL, apply_adapter
+from personalign.model.export.merge import merged_weights, plain_name
 from personalign.model.heads import Slot, bias_slot, families_with_slot, projection_bias
 from personalign.model.residual import Stream
 from personalign.model.steer import row_displacements
@@ -87,6 +88,11 @@ def check_bakeable(decoder: Decoder, persona: Persona) -> None:
             "positions: another persona, which reads its prompt differently; measure it before "
             "you use it."
         )
+    if persona.adapter is not None and adapter_config(persona.adapter)["peft_type"] in VIRTUAL:
+        raise ExportError(
+            f"The adapter {persona.adapter} puts virtual tokens before the chat; it changes no "
+            "weight, so it cannot be baked. Serve it with `personalign serve` instead."
+        )
 
 
 def _biases(decoder: Decoder, persona: Persona) -> dict[str, torch.Tensor]:
@@ -98,7 +104,7 @@ def _biases(decoder: Decoder, persona: Persona) -> dict[str, torch.Tensor]:
             name, step = _stream_bias(decoder, site, rows[0])
         else:
             projection = heads.projections[site]
-            name, step = _plain(heads.paths[site]), projection_bias(projection, rows[0])
+            name, step = plain_name(heads.paths[site]), projection_bias(projection, rows[0])
         name += ".bias"
         added[name] = added.get(name, 0) + step
     return added
@@ -122,9 +128,9 @@ def _stream_bias(decoder: Decoder, site: Stream, step: torch.Tensor) -> tuple[st
         if getattr(module, "bias", None) is None and not _mlp_flag(decoder):
             continue
         scale = float(getattr(model.config, "residual_multiplier", 1.0))  # granite's
-        return _plain(f"{names[id(before)]}.{name}"), step / scale
+        return plain_name(f"{names[id(before)]}.{name}"), step / scale
     if family in ("cohere", "cohere2"):  # attention and MLP write side by side
-        return _plain(heads.paths[site.layer - 1]), step
+        return plain_name(heads.paths[site.layer - 1]), step
     raise ExportError(
         f"The persona pushes {site}, and the layers of {family} have no bias where they write into "
         "the stream. Families that do, or whose config adds one: bloom, cohere, cohere2, "
@@ -136,11 +142,6 @@ def _stream_bias(decoder: Decoder, site: Stream, step: torch.Tensor) -> tuple[st
 def _mlp_flag(decoder: Decoder) -> bool:
     family = decoder.model.config.get_text_config(decoder=True).model_type
     return family in _MLP_BIAS_FAMILIES or bias_slot(decoder.model) == "as llama"
-
-
-def _plain(path: str) -> str:
-    """A module's path without the wrappers an adapter puts around it."""
-    return path.replace(".base_layer", "")
 
 
 def _built(
@@ -165,6 +166,8 @@ def _built(
         text.attention_bias = True
     if in_mlp and text.model_type in _MLP_BIAS_FAMILIES:
         text.mlp_bias = True
+    if not _tied(model, weights):
+        config.tie_word_embeddings = text.tie_word_embeddings = False
     kind = _llama() if as_llama else type(model)
     with torch.device("meta"):
         baked = kind(config)
@@ -179,6 +182,14 @@ def _built(
     baked.load_state_dict(state, strict=True, assign=True)
     baked.tie_weights()
     return Baked(baked.eval(), slot, tuple(added))
+
+
+def _tied(model: Any, weights: dict[str, torch.Tensor]) -> bool:
+    """Whether the two embeddings are one tensor; an adapter may have trained them apart."""
+    names = {id(module): name for name, module in model.named_modules()}
+    ends = model.get_input_embeddings(), model.get_output_embeddings()
+    read, written = (weights[f"{names[id(end)]}.weight"] for end in ends)
+    return read.data_ptr() == written.data_ptr()
 
 
 def _llama() -> Any:

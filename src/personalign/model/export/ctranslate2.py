@@ -24,7 +24,7 @@ _CARRIED = ("tokenizer", "special_tokens", "added_tokens", "chat_template", "voc
 """How the names of the files begin that turn messages into token ids."""
 
 
-def write_ctranslate2(decoder: Decoder, persona: Persona, folder: Path, *, shard_size: str) -> str:
+def write_ctranslate2(decoder: Decoder, persona: Persona, folder: Path) -> str:
     """Write model.bin, its config and vocabulary, and the tokenizer with the chat template.
 
     The weights keep their dtype. Returns where the push is, in words. Raises ExportError as `bake`
@@ -33,7 +33,7 @@ def write_ctranslate2(decoder: Decoder, persona: Persona, folder: Path, *, shard
     """
     converters = _package().converters
     with tempfile.TemporaryDirectory(prefix="hf-", dir=folder.parent) as beside:
-        baked = write_hf(decoder, persona, Path(beside), shard_size=shard_size)
+        baked = write_hf(decoder, persona, Path(beside))
         holds, family = baked.holds, baked.model.config.model_type
         del baked
         try:

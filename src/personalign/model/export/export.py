@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from personalign import __version__
 from personalign.errors import ExportError
+from personalign.model.export.bake import check_bakeable
 from personalign.model.export.check import Difference, Reference, reference
+from personalign.model.export.ctranslate2 import check_ctranslate2, write_ctranslate2
+from personalign.model.export.gguf import check_gguf, write_gguf
 from personalign.model.export.hf import SHARD_SIZE, check_hf, write_hf
+from personalign.model.export.lm_eval import check_lm_eval, check_steerable, write_lm_eval
 from personalign.model.files import fresh_folder
 
 if TYPE_CHECKING:
@@ -47,13 +51,13 @@ def export_persona(
     *,
     format: Format = "hf",
     everywhere: bool = False,
-    shard_size: str = SHARD_SIZE,
+    shard_size: str | None = None,
 ) -> Exported:
     """Write a persona for another engine, and make sure that it is the persona.
 
     folder: a new or an empty one. everywhere: bake the push of a persona of scope 'generated' at
-    all positions, which makes it another persona. shard_size: the largest file of a checkpoint,
-    e.g. '2GB' (hf only).
+    all positions, which makes it another persona. shard_size: the largest file of weights of a
+    checkpoint, e.g. '2GB'; for 'hf' only, where None is 5GB.
     The written files are loaded again, by the engine itself where it can be installed, and asked
     fixed chats; their logits are compared with the steered decoder's (`check.py`).
     Returns what was written and the difference. Raises ExportError when the persona cannot be
@@ -64,19 +68,24 @@ def export_persona(
         raise ExportError(
             f"The export format {format!r} is not known; name one of {', '.join(get_args(Format))}."
         )
+    if shard_size is not None and format != "hf":
+        raise ExportError(
+            f"shard_size is {shard_size!r}, but only the format 'hf' is written in shards; leave "
+            f"it out for {format!r}."
+        )
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} exists and is not empty; name a new or an empty folder.")
     scope = persona.scope
     if everywhere:
         persona = replace(persona, scope="all")
-    if format in ("hf", "ctranslate2", "gguf-bias"):
-        from personalign.model.export.bake import check_bakeable
-
-        check_bakeable(decoder, persona)
+    check = check_steerable if format == "lm-eval" else check_bakeable
+    check(decoder, persona)
     wanted = reference(decoder, persona)
     with fresh_folder(folder) as fresh:
-        holds, difference = _WRITERS[format](decoder, persona, fresh, wanted, shard_size)
+        holds, difference = _WRITERS[format](
+            decoder, persona, fresh, wanted, shard_size or SHARD_SIZE
+        )
         record = {
             "format": format,
             "holds": holds,
@@ -111,19 +120,15 @@ def _hf(
 
 
 def _ctranslate2(
-    decoder: Decoder, persona: Persona, folder: Path, wanted: Reference, shard_size: str
+    decoder: Decoder, persona: Persona, folder: Path, wanted: Reference, _shard_size: str
 ) -> tuple[str, Difference]:
-    from personalign.model.export.ctranslate2 import check_ctranslate2, write_ctranslate2
-
-    holds = write_ctranslate2(decoder, persona, folder, shard_size=shard_size)
+    holds = write_ctranslate2(decoder, persona, folder)
     return holds, check_ctranslate2(decoder, persona, folder, wanted)
 
 
 def _lm_eval(
     decoder: Decoder, persona: Persona, folder: Path, wanted: Reference, _shard_size: str
 ) -> tuple[str, Difference]:
-    from personalign.model.export.lm_eval import check_lm_eval, write_lm_eval
-
     holds = write_lm_eval(decoder, persona, folder)
     return holds, check_lm_eval(decoder, persona, folder, wanted)
 
@@ -131,8 +136,6 @@ def _lm_eval(
 def _gguf(
     decoder: Decoder, persona: Persona, folder: Path, wanted: Reference, _shard_size: str
 ) -> tuple[str, Difference]:
-    from personalign.model.export.gguf import check_gguf, write_gguf
-
     holds, config = write_gguf(decoder, persona, folder)
     return holds, check_gguf(decoder, config, folder, wanted)
 

@@ -99,13 +99,9 @@ def split_name(rules: dict[str, Any]) -> str | None:
 
 def _write_special(writer: Any, decoder: Decoder) -> None:
     tokenizer = decoder.tokenizer
-    first, *others = sorted(
-        decoder.end_ids, key=lambda index: (index != tokenizer.eos_token_id, index)
-    ) or [None]
-    if first is not None:
-        writer.add_eos_token_id(first)
-    if others:
-        writer.add_eot_token_id(others[0])
+    ends = sorted(decoder.end_ids, key=lambda index: (index != tokenizer.eos_token_id, index))
+    for add, index in zip((writer.add_eos_token_id, writer.add_eot_token_id), ends, strict=False):
+        add(index)
     if tokenizer.bos_token_id is not None:
         writer.add_bos_token_id(tokenizer.bos_token_id)
     if tokenizer.pad_token_id is not None:

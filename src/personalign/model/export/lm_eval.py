@@ -2,8 +2,8 @@
 
 Its `steered` model type adds a vector to the output of a module at every position. For the heads
 that module is the attention output projection and the vector W_o v; for the residual stream at
-layer l it is layer l - 1 (or the embedding) and the vector itself. No architecture needs a slot, and
-the strength stays a number in the file: `steering_coefficient` is alpha.
+layer l it is layer l - 1 (or the embedding) and the vector itself. No architecture needs a slot,
+and the strength stays a number in the file: `steering_coefficient` is alpha.
 """
 
 from __future__ import annotations
@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 STEER_FILE = "steer.pt"
 
 
-def write_lm_eval(decoder: Decoder, persona: Persona, folder: Path) -> str:
-    """Write steer.pt: hookpoint -> action, steering_vector (hidden,), steering_coefficient.
-
-    Returns where the push is, in words. Raises ExportError for a persona that pushes nothing, that
-    pushes generated positions only, or that has an adapter.
-    """
+def check_steerable(_decoder: Decoder, persona: Persona) -> None:
+    """Raise ExportError for what the harness's steered model cannot express."""
     if not persona.steers:
         raise ExportError(
             "The persona pushes nothing, so there is nothing to steer lm-evaluation-harness with; "
@@ -49,6 +45,13 @@ def write_lm_eval(decoder: Decoder, persona: Persona, folder: Path) -> str:
             "pushes all of them. --everywhere (everywhere=True) writes that other persona. "
             "`personalign reason` runs this one through the harness as it is."
         )
+
+
+def write_lm_eval(decoder: Decoder, persona: Persona, folder: Path) -> str:
+    """Write steer.pt: hookpoint -> action, steering_vector (hidden,), steering_coefficient.
+
+    Returns where the push is, in words.
+    """
     steered: dict[str, dict[str, Any]] = {}
     names = {id(module): name for name, module in decoder.model.base_model.named_modules()}
     for site, rows in row_displacements(decoder, [persona]).items():
@@ -67,7 +70,8 @@ def write_lm_eval(decoder: Decoder, persona: Persona, folder: Path) -> str:
             "head_index": None,
         }
     torch.save(steered, folder / STEER_FILE)
-    return f"{len(steered)} hookpoints"
+    told = "" if persona.system_prompt is None else "; the system prompt: --system_instruction"
+    return f"{len(steered)} hookpoints{told}"
 
 
 def check_lm_eval(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,21 +13,28 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
 
+_WRAPPED = re.compile(r"\.(base_layer|modules_to_save\.[^.]+)(?=\.|$)")
+"""What PEFT puts into the names of what it wraps or replaces."""
+
+
+def plain_name(name: str) -> str:
+    """A module's or tensor's name in the model without PEFT's wrappers.
+
+    >>> plain_name("layers.0.self_attn.o_proj.base_layer.weight")
+    'layers.0.self_attn.o_proj.weight'
+    """
+    return _WRAPPED.sub("", name)
+
 
 def merged_weights(decoder: Decoder, persona: Persona) -> dict[str, torch.Tensor]:
     """The state of the decoder's model, by name; with its adapter on, the state of the merged one.
 
     The decoder runs with the persona's adapter already (`apply_adapter`). Weights the adapter does
     not touch are the decoder's own tensors; the others are new ones, of the same dtype.
-    Raises ExportError for an adapter that adds no change to any weight, such as prompt tuning.
+    Raises ExportError for an adapter's layer that is no change of a weight.
     """
-    if decoder.virtual:
-        raise ExportError(
-            f"The adapter {persona.adapter} puts virtual tokens before the chat; it changes no "
-            "weight, so it cannot be baked. Serve it with `personalign serve` instead."
-        )
     changes: dict[str, torch.Tensor] = {}
-    inside: list[str] = []  # where PEFT's own tensors lie
+    inside: list[str] = []  # where PEFT's own tensors lie, beside the base layer's
     for name, module in decoder.model.named_modules():
         if not hasattr(module, "base_layer"):
             continue
@@ -37,13 +45,15 @@ def merged_weights(decoder: Decoder, persona: Persona) -> dict[str, torch.Tensor
                 f"The adapter {persona.adapter} changes {name} in a way that is no change of its "
                 f"weight ({type(module).__name__}), so it cannot be baked. LoRA can."
             )
-        changes[f"{name}.weight"] = sum(change(active) for active in module.active_adapters)
+        changes[f"{plain_name(name)}.weight"] = sum(change(name) for name in module.active_adapters)
     state: dict[str, torch.Tensor] = {}
     for name, tensor in decoder.model.state_dict().items():
-        if any(name.startswith(path) for path in inside):
-            if ".base_layer." not in name:
-                continue
-            name = name.replace(".base_layer", "")
-        change = changes.get(name)
-        state[name] = tensor if change is None else (tensor.float() + change).to(tensor.dtype)
+        replaced = ".original_module." in name
+        beside = ".base_layer." not in name and name.startswith(tuple(inside))
+        if replaced or beside:
+            continue
+        change = changes.get(plain_name(name))
+        state[plain_name(name)] = (
+            tensor if change is None else (tensor.float() + change.float()).to(tensor.dtype)
+        )
     return state
