@@ -40,7 +40,7 @@ def test_it_writes_and_says_how_far_apart_and_what_to_do_next(
     assert result.exit_code == 0, result.output
     record = json.loads((out / "personalign_export.json").read_text())
     assert f"largest difference {record['check']['largest']:.2g}" in result.output
-    assert f"vllm serve {out}" in result.output
+    assert f"vllm serve {out} --model-impl transformers" in result.output
     assert (out / "model.safetensors").exists()
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from personalign.model.export.export import Exported
 
 NEXT = {
-    "hf": "vllm serve {folder}",
+    "hf": "vllm serve {folder} --model-impl transformers",
     "ctranslate2": "ctranslate2.Generator('{folder}').generate_batch(...)",
     "lm-eval": "lm_eval --model steered "
     "--model_args pretrained={model},steer_path={folder}/steer.pt",

@@ -16,9 +16,10 @@ from transformers import AutoTokenizer
 
 from personalign.errors import ExportError, MissingPackageError
 from personalign.model.decoder import Decoder
+from personalign.model.export.check import CHATS
 from personalign.model.export.export import Format, export_persona
 from personalign.model.export.hf import chat_ids
-from personalign.model.fake import FAMILIES
+from personalign.model.fake import FAMILIES, fake_decoder
 from personalign.model.generate import generate, persona_chat
 from personalign.model.persona import PLAIN, Persona
 from personalign.model.residual import ResidualShift
@@ -118,6 +119,21 @@ def test_llama_cpp_says_the_same_to_fifty_questions(
         body = {"messages": messages, "temperature": 0, "max_tokens": TOKENS}
         said.append(ask("/v1/chat/completions", body)["choices"][0]["message"]["content"])
     assert said == replies
+
+
+@pytest.mark.parametrize("prompt", [None, "", 'Be "bold"\nand {{ brave }}, ü 中 \\n.'])
+@pytest.mark.parametrize("chat", ["system", "no-system", "drops-system", "none"])
+def test_llama_cpp_writes_our_chats(chat: Any, prompt: str | None, tmp_path: Path) -> None:
+    """With its own Jinja: the persona's prompt, alone, before a client's and in a user turn."""
+    pytest.importorskip("gguf", reason="the extra 'export' is not installed")
+    decoder = fake_decoder("llama", chat=chat)
+    persona = Persona(system_prompt=prompt)
+    export_persona(decoder, persona, tmp_path / "out", format="gguf-bias")
+    ask = llama_cpp(tmp_path / "out" / "model.gguf")
+    for turns in CHATS:
+        text = ask("/apply-template", {"messages": list(turns)})["prompt"]
+        tokens = ask("/tokenize", {"content": text, "parse_special": True})["tokens"]
+        assert tokens == decoder.render(persona_chat(persona, list(turns)))
 
 
 @pytest.mark.parametrize("rule", ["default", "linear", "llama3"])

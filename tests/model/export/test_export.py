@@ -200,6 +200,23 @@ def test_the_exported_tokenizer_writes_our_chats(
         assert chat_ids(stock, turns) == decoder.render(persona_chat(persona, list(turns)))
 
 
+def test_a_real_checkpoint_with_a_tokenizer_of_another_kind(
+    real_llama: Decoder, tmp_path: Path
+) -> None:
+    """Byte-fallback pieces, no chat template of its own, grouped heads, tied weights."""
+    persona = Persona("You are bold.", some_shift(real_llama, k=4), alpha=1.0)
+    export_persona(real_llama, persona, tmp_path / "out")
+    stock = AutoTokenizer.from_pretrained(tmp_path / "out")
+    ids = chat_ids(stock, [{"role": "user", "content": "Tell me of a little dog."}])
+    assert ids == real_llama.render(persona_chat(persona, "Tell me of a little dog."))
+    torch.testing.assert_close(
+        stock_logits(tmp_path / "out", ids),
+        steered_logits(real_llama, persona, ids),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
 def test_the_exported_model_replies_as_the_persona_through_stock_classes(tmp_path: Path) -> None:
     decoder = loud("llama")
     persona = pushed(decoder)
