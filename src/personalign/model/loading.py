@@ -163,7 +163,7 @@ def pick_device(device: str | torch.device | None) -> torch.device:
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
-            f"The device {device!r} cannot be used here ({_first_line(error)}); name 'cpu', or "
+            f"The device {device!r} cannot be used here ({first_line(error)}); name 'cpu', or "
             "leave it out to use the GPU where there is one."
         ) from error
     return place
@@ -233,10 +233,11 @@ def _unreadable(source: str, what: str, error: Exception) -> str:
         if local
         else "It is no local folder; check the name, the network and your access on the hub."
     )
-    return f"The {what} of {source} cannot be read: {_first_line(error)} {advice}"
+    return f"The {what} of {source} cannot be read: {first_line(error)} {advice}"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, as a sentence."""
     lines = str(error).strip().splitlines()
     line = lines[0].strip() if lines else type(error).__name__
     return line if line.endswith((".", "!", "?")) else line + "."

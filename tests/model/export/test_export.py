@@ -290,6 +290,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     [
         ({"format": "onnx"}, "onnx.*hf, ctranslate2"),
         ({"shard_size": "1GB"}, "only the format 'hf'"),
+        ({"format": "hf", "shard_size": "much"}, "'much'.*'2GB'"),
     ],
 )
 def test_what_cannot_be_asked_for(settings: dict[str, Any], reason: str, tmp_path: Path) -> None:

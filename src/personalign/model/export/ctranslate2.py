@@ -15,7 +15,7 @@ from personalign.errors import ExportError, MissingPackageError
 from personalign.model.decoder import Decoder
 from personalign.model.export.check import Difference, Reference, compare
 from personalign.model.export.hf import check_chats, write_hf
-from personalign.model.loading import quiet
+from personalign.model.loading import first_line, quiet
 
 if TYPE_CHECKING:
     from personalign.model.persona import Persona
@@ -40,7 +40,7 @@ def write_ctranslate2(decoder: Decoder, persona: Persona, folder: Path) -> str:
             with quiet():
                 converters.TransformersConverter(beside).convert(str(folder), force=True)
         except Exception as error:  # what a loader raises depends on the architecture
-            reason = _first_line(error).split(" (supported")[0]
+            reason = first_line(error).split(" (supported")[0]
             raise ExportError(
                 f"CTranslate2's converter does not take this {family} model: {reason} Export "
                 "--format hf, which other engines load."
@@ -69,7 +69,7 @@ def check_ctranslate2(
         return compare(wanted, logits, "The model converted for CTranslate2")
     except (RuntimeError, ValueError) as error:
         raise ExportError(
-            f"CTranslate2 converted the model but cannot run it ({_first_line(error)}) Export "
+            f"CTranslate2 converted the model but cannot run it ({first_line(error)}) Export "
             "--format hf, which other engines load. Nothing was written."
         ) from error
 
@@ -90,9 +90,3 @@ def _package() -> Any:
     except ImportError as error:
         raise MissingPackageError("ctranslate2", "export", "Export to CTranslate2") from error
     return ctranslate2
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    line = lines[0].strip() if lines else type(error).__name__
-    return line if line.endswith((".", "!", "?")) else line + "."

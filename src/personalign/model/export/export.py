@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -73,6 +74,8 @@ def export_persona(
             f"shard_size is {shard_size!r}, but only the format 'hf' is written in shards; leave "
             f"it out for {format!r}."
         )
+    if shard_size is not None and not re.fullmatch(r"[1-9]\d*[KMGT]B", shard_size):
+        raise ExportError(f"shard_size is {shard_size!r}; write it as '2GB' or '500MB'.")
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} exists and is not empty; name a new or an empty folder.")
