@@ -9,6 +9,7 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- ModelError            no decoder, no heads to be found, a model file that is corrupt
     |-- PersonaError          a persona file that is corrupt or belongs to another model
     |-- SteeringError         a shift that does not fit, or logits that are no longer finite
+    |-- ExportError           a persona that another engine's files cannot hold, or did not
     |-- MethodError           an unknown method, or a setting it cannot take
     |-- EvaluationError       a score that cannot be computed as asked
     |-- ApiError              an endpoint that is down, refuses, or makes no sense
@@ -44,6 +45,10 @@ class PersonaError(PersonalignError):
 
 class SteeringError(PersonalignError):
     """A shift does not fit the model, or makes its logits non-finite."""
+
+
+class ExportError(PersonalignError):
+    """A persona cannot be written for another engine, or what was written is not the same."""
 
 
 class MethodError(PersonalignError):

@@ -144,7 +144,8 @@ class ChatTemplate:
         return turns
 
     @cached_property
-    def _template(self) -> str:
+    def template(self) -> str:
+        """The Jinja template that is rendered: the tokenizer's own or a stand-in, dates fixed."""
         if self.kind != "own":
             return CHATML_TEMPLATE if self.kind == "chatml" else PLAIN_TEMPLATE
         template = str(self.tokenizer.get_chat_template())  # the default one, where there are more
@@ -162,7 +163,7 @@ class ChatTemplate:
         try:
             rendered = self.tokenizer.apply_chat_template(
                 list(messages),
-                chat_template=self._template,
+                chat_template=self.template,
                 tokenize=tokenize,
                 return_dict=False,
                 sanitize_control_tokens=tokenize,

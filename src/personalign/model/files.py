@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,10 +19,7 @@ def replace_folder(
     us; in a folder that exists already they are replaced or removed, and everything else is kept.
     Raises OSError, and then the old folder is as it was.
     """
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
-    try:
+    with fresh_folder(folder, ours=ours) as fresh:
         for name, content in files.items():
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             with open(fresh / name, "wb") as file:
@@ -32,6 +30,20 @@ def replace_folder(
                     file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+
+
+@contextmanager
+def fresh_folder(folder: Path, *, ours: Collection[str] = ()) -> Iterator[Path]:
+    """An empty folder beside `folder` to fill; it takes that name when the block ends well.
+
+    ours: as for `replace_folder`. Whatever the block raises, the new folder goes and the old one
+    stays as it was.
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.new-", dir=folder.parent))
+    try:
+        yield fresh
         fresh.chmod(0o777 & ~_umask())
         if not folder.exists():
             os.rename(fresh, folder)

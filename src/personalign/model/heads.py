@@ -30,6 +30,8 @@ _ATTENTION_BIAS_FAMILIES = frozenset(
     """llama llama4_text qwen3 qwen3_moe gemma gemma2 gemma3_text olmo olmo2 gpt_oss smollm3
     granite cohere cohere2 deepseek_v3""".split()
 )
+_OWN_BIAS_FAMILIES = frozenset("gpt2 gpt_neox opt phi bloom starcoder2".split())
+"""For messages only: whether a bias is there is seen in the model."""
 _LLAMA_SHAPED_FAMILIES = frozenset({"qwen2", "mistral"})
 
 
@@ -152,6 +154,13 @@ def bias_slot(model: nn.Module) -> Slot:
     if family in _LLAMA_SHAPED_FAMILIES and not _slides(config):
         return "as llama"
     return "none"
+
+
+def families_with_slot() -> str:
+    """The model types a constant shift can be stored in, as a list to read out."""
+    own = _OWN_BIAS_FAMILIES | _ATTENTION_BIAS_FAMILIES
+    shaped = {"qwen2", "mistral without a sliding window"}
+    return ", ".join(sorted(own | shaped))
 
 
 def text_config(model: nn.Module) -> Any:

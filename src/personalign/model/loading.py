@@ -103,7 +103,7 @@ def load_model(
     if quantize is not None:
         settings |= {"quantization_config": _quantisation(quantize), "device_map": {"": place}}
     try:
-        with _quiet():
+        with quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source, config=config, output_loading_info=True, **settings, **_where(source)
             )
@@ -163,7 +163,7 @@ def pick_device(device: str | torch.device | None) -> torch.device:
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
-            f"The device {device!r} cannot be used here ({_first_line(error)}); name 'cpu', or "
+            f"The device {device!r} cannot be used here ({first_line(error)}); name 'cpu', or "
             "leave it out to use the GPU where there is one."
         ) from error
     return place
@@ -233,17 +233,18 @@ def _unreadable(source: str, what: str, error: Exception) -> str:
         if local
         else "It is no local folder; check the name, the network and your access on the hub."
     )
-    return f"The {what} of {source} cannot be read: {_first_line(error)} {advice}"
+    return f"The {what} of {source} cannot be read: {first_line(error)} {advice}"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, as a sentence."""
     lines = str(error).strip().splitlines()
     line = lines[0].strip() if lines else type(error).__name__
     return line if line.endswith((".", "!", "?")) else line + "."
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers' load report and progress bar off; what matters of them is checked here."""
     from transformers.utils import logging as transformers_logging
 
