@@ -65,7 +65,7 @@ def test_the_commands_on_the_pages_exist(line: str) -> None:
         targets = MAKE_TARGET.findall((ROOT / "Makefile").read_text("utf-8"))
         assert set(rest) <= set(targets)
     else:
-        assert program in {"git", "cd", "source", "pip", "pytest", "python"}
+        assert program in {"git", "cd", "export", "source", "pip", "pytest", "python"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

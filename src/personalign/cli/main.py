@@ -24,6 +24,7 @@ from personalign.cli.console import console, errors
 from personalign.cli.cost import cost
 from personalign.cli.demo import demo
 from personalign.cli.evaluate import evaluate
+from personalign.cli.export import export
 from personalign.cli.heads import heads
 from personalign.cli.inventory import inventory
 from personalign.cli.methods import methods
@@ -118,6 +119,7 @@ app.command(rich_help_panel=PERSON)(profile)
 app.command(rich_help_panel=PERSON)(align)
 app.command(rich_help_panel=PERSON)(ask)
 app.command(rich_help_panel=PERSON)(chat)
+app.command(rich_help_panel=PERSON)(export)
 app.command(rich_help_panel=MEASURE)(evaluate)
 app.add_typer(bench, rich_help_panel=MEASURE)
 app.command(rich_help_panel=MEASURE)(stress)
