@@ -11,6 +11,9 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- SteeringError         a shift that does not fit, or logits that are no longer finite
     |-- MethodError           an unknown method, or a setting it cannot take
     |-- EvaluationError       a score that cannot be computed as asked
+    |-- ServingError          a server that is full or closed
+    |   |-- EngineFull        too many requests are waiting
+    |   `-- EngineClosed      it takes no more requests
     |-- ApiError              an endpoint that is down, refuses, or makes no sense
     `-- MissingPackageError   an optional package that is not installed
 """
@@ -56,6 +59,18 @@ class EvaluationError(PersonalignError):
 
 class ApiError(PersonalignError):
     """A black-box endpoint is down, refuses the request, or answers with something unreadable."""
+
+
+class ServingError(PersonalignError):
+    """A server cannot take what it is asked for now."""
+
+
+class EngineFull(ServingError):
+    """The engine's queue is full; the same request may be taken later."""
+
+
+class EngineClosed(ServingError):
+    """The engine is shutting down and takes no more requests."""
 
 
 class MissingPackageError(PersonalignError):
