@@ -141,6 +141,12 @@ def test_texts_go_on(live: Live, client: openai.OpenAI, twin_decoder) -> None:
     assert "".join(chunk.choices[0].text for chunk in stream) == expected
 
 
+def test_an_empty_text_is_refused_or_continued_never_a_bug(live: Live) -> None:
+    for prompt in ("", [""]):
+        answer = call(f"{live.url}/v1/completions", {"model": BASE, "prompt": prompt})
+        assert answer.status == 400 and answer.error["param"] == "prompt"
+
+
 def test_a_prompt_persona_stands_before_the_text(live: Live, client: openai.OpenAI) -> None:
     asked: dict[str, Any] = {"temperature": 0, "max_tokens": 8}
     as_cat = client.completions.create(model=f"{BASE}:cat", prompt="Milk", **asked)

@@ -213,12 +213,25 @@ class CompletionBody(_Sampled):
     @property
     def text_or_ids(self) -> str | list[int]:
         """The one prompt."""
+        if isinstance(self.prompt, str):
+            return self.prompt
         first: Any = self.prompt[0]
-        return self.prompt if isinstance(self.prompt, str) or isinstance(first, int) else first  # type: ignore[return-value]
+        return self.prompt if isinstance(first, int) else first  # type: ignore[return-value]
 
 
 Answer = Annotated[int, Field(ge=0, le=5)] | None
 """1 Very Inaccurate ... 5 Very Accurate; 0 or null where missing."""
+
+
+class Page(BaseModel):
+    """GET /v1/personas: which of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many at most."""
+    after: str = ""
+    """The last name of the page before."""
 
 
 class PersonaBody(Body):

@@ -17,9 +17,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from personalign.dataset.answers import parse_answers
-from personalign.errors import PersonaError, UnknownPersonaError
+from personalign.errors import AnswersError, PersonaError, UnknownPersonaError
 from personalign.server.access import needs, service_of
-from personalign.server.bodies import NAME_PATTERN, PersonaBody
+from personalign.server.bodies import NAME_PATTERN, Page, PersonaBody
 from personalign.server.jobs import Job
 from personalign.server.keys import Key
 from personalign.server.model_names import Choice
@@ -89,21 +89,16 @@ async def find_job(request: Request, job: str, key: Writer) -> Response:
 
 
 @router.get("/personas", response_model=PersonaList, responses=errors(400, 401, 403, 429, 503))
-async def list_personas(
-    request: Request,
-    key: Reader,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: str = "",
-) -> Response:
-    """The personas the key may see, by name; `after` is the last name of the page before."""
+async def list_personas(request: Request, key: Reader, page: Annotated[Page, Query()]) -> Response:
+    """The personas the key may see, by name, a page at a time."""
     service = service_of(request)
 
-    def page() -> tuple[list[dict[str, Any]], bool]:
-        names = [name for name in sorted(service.visible(key)) if name > after]
-        told = (_told(service, name) for name in names[:limit])
-        return [one for one in told if one is not None], len(names) > limit
+    def read() -> tuple[list[dict[str, Any]], bool]:
+        names = [name for name in service.visible(key) if name > page.after]
+        told = (_told(service, name) for name in names[: page.limit])
+        return [one for one in told if one is not None], len(names) > page.limit
 
-    data, more = await asyncio.to_thread(page)
+    data, more = await asyncio.to_thread(read)
     return JSONResponse({"object": "list", "data": data, "has_more": more})
 
 
@@ -139,12 +134,15 @@ async def delete_persona(request: Request, name: Name, key: Writer) -> Response:
 
 
 def _person(body: PersonaBody) -> Respondents:
-    """The person of the answers; AnswersError where they are too few or not understood."""
+    """The person of the answers; Refusal where they are too few or not understood."""
     given: dict[str, Any] = {"answers": body.answers}
     if body.inventory is not None:
         given["inventory"] = body.inventory
     text = json.dumps(given if body.inventory or isinstance(body.answers, dict) else body.answers)
-    return parse_answers(text, name="answers")
+    try:
+        return parse_answers(text, name="answers")
+    except AnswersError as error:
+        raise Refusal(400, str(error), param="answers", code="invalid_value") from error
 
 
 def _told(service: Service, name: str) -> dict[str, Any] | None:

@@ -127,7 +127,7 @@ def raw_bytes(piece: str) -> bytes | None:
 
 
 def _byte_letters() -> dict[str, int]:
-    """Character -> byte in byte-level BPE: printable bytes are themselves, the others follow at 256.
+    """Character -> byte in byte-level BPE: printable bytes as they are, the others from 256 on.
 
     The table of GPT-2's encoder, which all byte-level tokenizers keep.
     """
