@@ -8,6 +8,7 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- PeopleError           a file of people: unreadable, or in a coordinate nobody can tell
     |-- ModelError            no decoder, no heads to be found, a model file that is corrupt
     |-- PersonaError          a persona file that is corrupt or belongs to another model
+    |   `-- UnknownPersonaError  a name that no persona has
     |-- SteeringError         a shift that does not fit, or logits that are no longer finite
     |-- MethodError           an unknown method, or a setting it cannot take
     |-- EvaluationError       a score that cannot be computed as asked
@@ -43,6 +44,10 @@ class ModelError(PersonalignError):
 
 class PersonaError(PersonalignError):
     """A persona's files are corrupt, or were made for another model."""
+
+
+class UnknownPersonaError(PersonaError):
+    """No persona of this name is here."""
 
 
 class SteeringError(PersonalignError):

@@ -167,8 +167,11 @@ class Engine:
         return waiting.row.ticket
 
     def warm(self, persona: Persona) -> None:
-        """Lay a persona into a slot soon, so that its first reply finds it there."""
-        if persona.steers:
+        """Lay a persona into a free slot soon, so that its first reply finds it there.
+
+        Where no slot is free nothing happens: nobody is put out for a reply that may never come.
+        """
+        if persona.steers and self._loop.slots.used < self._loop.slots.slots:
             steps = row_displacements(self.decoder, [persona])
             with self._changed:
                 self._loop.to_place.append((persona.steering_key, steps))

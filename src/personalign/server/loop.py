@@ -126,7 +126,9 @@ class StepLoop:
     def turn(self) -> None:
         """One turn of the loop."""
         while self.to_place:
-            self.slots.place(*self.to_place.popleft())
+            key, steps = self.to_place.popleft()
+            if self.slots.used < self.slots.slots:
+                self.slots.place(key, steps)
         self._let_go()
         if not self._reading:
             self._admit()
@@ -190,7 +192,7 @@ class StepLoop:
         chosen: list[Waiting] = []
         coming: set[bytes] = set()  # blocks that this pass will read
         for one in waiting:
-            if one.adapter is not waiting[0].adapter:
+            if (one.adapter.digest if one.adapter else "") != key:
                 continue
             if not self._goes_along(one, chosen, coming):
                 continue

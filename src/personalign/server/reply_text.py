@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
@@ -25,6 +26,7 @@ class ReplyText:
         self.stop = tuple(stop)
         self.stopped = False
         """Whether a stop string has been said."""
+        self._unfinished = unfinished_tokens(decoder)
         self._tokens: list[int] = []
         self._start = 0  # the tokens from here on are decoded together
         self._read = 0  # of all tokens before this one the text is known
@@ -35,7 +37,7 @@ class ReplyText:
         """One more token; gives the text that became certain with it, often ''."""
         self._tokens.append(token)
         text = self.decoder.text(self._tokens[self._start :])
-        if text.endswith(HALF):
+        if text.endswith(HALF) or token in self._unfinished:
             return ""
         self._held += text[len(self._known) :]
         latest = self.decoder.text(self._tokens[self._read :])
@@ -68,6 +70,25 @@ class ReplyText:
         cut = len(self._held) - keep
         said, self._held = self._held[:cut], self._held[cut:]
         return said
+
+
+def unfinished_tokens(decoder: Decoder) -> frozenset[int]:
+    """Ids after which text is never certain: single bytes, and markers, which are no text.
+
+    What a SentencePiece vocabulary's byte (<0x00> to <0xFF>) is depends on the bytes after it too:
+    if they make no character together, all of them become replacement characters.
+    """
+    if decoder not in _UNFINISHED:
+        tokenizer = decoder.tokenizer
+        vocabulary = tokenizer.get_vocab()
+        names = {f"<0x{byte:02X}>" for byte in range(256)} & set(vocabulary)
+        _UNFINISHED[decoder] = frozenset(
+            [*(vocabulary[name] for name in names), *tokenizer.all_special_ids]
+        )
+    return _UNFINISHED[decoder]
+
+
+_UNFINISHED: WeakKeyDictionary[Decoder, frozenset[int]] = WeakKeyDictionary()
 
 
 def overlap(text: str, end: str) -> int:
