@@ -43,7 +43,8 @@ class Renderer:
         Raises ModelError where the model's template refuses the messages, Refusal where they are
         longer than its context.
         """
-        return await self._run(lambda: self._chat.ids(persona_chat(persona, messages)))
+        ids = await self._run(lambda: self._chat.ids(persona_chat(persona, messages)))
+        return self._checked(ids, "messages")
 
     async def text(self, persona: Persona, prompt: str | list[int]) -> tuple[int, ...]:
         """Token ids of a plain text to be continued; there is no chat and no template.
@@ -69,9 +70,10 @@ class Renderer:
                     param="prompt",
                     code="invalid_value",
                 )
-            return self._checked(prompt)
+            return self._checked(prompt, "prompt")
         text = f"{persona.system_prompt}\n\n{prompt}" if persona.system_prompt else prompt
-        return await self._run(lambda: list(self._tokenizer(text)["input_ids"]))
+        ids = await self._run(lambda: list(self._tokenizer(text)["input_ids"]))
+        return self._checked(ids, "prompt")
 
     def token(self, number: int) -> tuple[str, list[int] | None]:
         """A token as text, and its bytes, None where they cannot be told.
@@ -96,19 +98,23 @@ class Renderer:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, render: Callable[[], list[int]]) -> tuple[int, ...]:
-        ids = await asyncio.get_running_loop().run_in_executor(self._thread, render)
-        return self._checked(ids)
+    async def _run(self, render: Callable[[], list[int]]) -> list[int]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, render)
 
-    def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
+    def _checked(self, ids: Sequence[int], field: str) -> tuple[int, ...]:
         if not ids:
-            raise Refusal(400, "The prompt is empty.", param="prompt", code="invalid_value")
+            raise Refusal(
+                400,
+                "The prompt is empty; give at least one token.",
+                param=field,
+                code="invalid_value",
+            )
         if self.context is not None and len(ids) >= self.context:
             raise Refusal(
                 400,
                 f"The prompt is {len(ids)} tokens long with the persona's system prompt, but the "
                 f"model reads at most {self.context}; shorten it.",
-                param="messages",
+                param=field,
                 code="context_length_exceeded",
             )
         return tuple(ids)
