@@ -126,11 +126,9 @@ def test_a_body_without_a_length_is_cut_at_the_bound(plain: Any) -> None:
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
             b"transfer-encoding: chunked\r\n\r\n"
         )
-        try:
-            for _ in range(64):
-                sock.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-        except OSError:
-            pass  # it stopped reading, as it should
+        for _ in range(64):
+            sock.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        sock.sendall(b"0\r\n\r\n")
         answer = sock.recv(4096)
     assert b" 413 " in answer.split(b"\r\n")[0]
     until(lambda: quiet(service), "the end")

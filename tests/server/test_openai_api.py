@@ -346,9 +346,11 @@ def test_a_body_of_another_kind_is_refused(live: Live) -> None:
     assert "content-type" in answer.error["message"]
 
 
-def test_large_bodies_are_refused_before_they_are_read(live: Live) -> None:
-    body = b'{"model": "' + b"x" * 2**21 + b'"}'
-    assert call(f"{live.url}/v1/chat/completions", body).status == 413
+def test_large_bodies_are_refused_and_hear_it(live: Live) -> None:
+    for size in (2**20, 2**22):
+        body = b'{"model": "' + b"x" * size + b'"}'
+        answer = call(f"{live.url}/v1/chat/completions", body)
+        assert (answer.status, answer.error["code"]) == (413, "body_too_large")
 
 
 def test_other_addresses_and_methods_are_told_in_the_same_form(live: Live) -> None:

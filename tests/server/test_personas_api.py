@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +99,42 @@ def same(one: Persona, other: Persona) -> bool:
     return one.key == other.key and one.with_alpha(1).key == other.with_alpha(1).key
 
 
-def test_the_persona_is_what_the_method_makes_while_replies_are_written(
+def test_jobs_and_replies_do_not_touch_each_other(
+    live: Live, key: str, person: Respondents, short: list[int]
+) -> None:
+    before = {model: chat(live, key, model) for model in (BASE, f"{BASE}:ann")}
+    ended, replies = threading.Event(), 0
+
+    def talk(model: str) -> int:
+        said = 0
+        while not ended.is_set():
+            assert chat(live, key, model) == before[model]
+            said += 1
+        return said
+
+    with ThreadPoolExecutor(2) as pool:
+        talks = [pool.submit(talk, model) for model in before]
+        try:
+            for number in range(3):
+                name = f"beside-{number}"
+                job = made(live, key, name=name, answers=short, settings={"heads": 2})
+                assert job["status"] == "done", job["error"]
+        finally:
+            ended.set()
+        replies = sum(one.result(WAIT) for one in talks)
+    assert replies > 3, "replies were written beside the jobs"
+    seen = person.only(person.inventory.tuning)
+    alone = get_persona_method("pas", decoder=make_loud(), heads=2).personas(seen)[0]
+    for number in range(3):
+        assert same(live.service.personas.get(f"beside-{number}"), alone)
+
+
+def test_the_persona_is_what_the_method_makes(
     live: Live, key: str, person: Respondents, answers: list[int], short: list[int]
 ) -> None:
     other = make_loud()
     seen = person.only(person.inventory.tuning)
     expected = get_persona_method("pas", decoder=other, heads=2).personas(seen)[0]
-    talk = chat(live, key, f"{BASE}:ann")
     forms: list[dict[str, Any]] = [
         {"answers": answers},
         {"answers": short},
@@ -114,7 +145,6 @@ def test_the_persona_is_what_the_method_makes_while_replies_are_written(
         job = made(live, key, name=name, method="pas", settings={"heads": 2}, **form)
         assert (job["status"], job["progress"], job["error"]) == ("done", 1.0, None)
         assert same(live.service.personas.get(name), expected)
-        assert chat(live, key, f"{BASE}:ann") == talk, "a job beside it changes no reply"
         told = call(f"{live.url}/v1/personas/{name}", key=key).json
         assert told["method"] == "pas" and told["pushed"] and not told["prompted"]
         assert told["alpha"] == expected.alpha
@@ -244,8 +274,6 @@ def test_the_queue_of_jobs_is_bounded_and_closing_ends_it(
 ) -> None:
     slow = Slow(make_loud())
     real = slow.maker._make
-    import threading
-
     began, go = threading.Event(), threading.Event()
 
     def wait(one: Job) -> Persona:

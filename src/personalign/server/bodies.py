@@ -26,14 +26,11 @@ def _unsupported(reason: str, *neutral: Any) -> Any:
     """A field that may only say what is the case anyway. reason: a sentence for those who ask."""
     allowed = [None, *neutral]
 
-    def check(value: Any) -> Any:
-        if not any(type(value) is type(one) and value == one for one in allowed) and not (
-            isinstance(value, int | float)
-            and value in [n for n in neutral if type(n) is int]
-            and not isinstance(value, bool)
-        ):
+    def check(value: Any) -> None:
+        # 0.0 says what 0 says; True is no 1, though Python thinks so
+        same = (one for one in allowed if isinstance(one, bool) == isinstance(value, bool))
+        if value not in list(same):
             raise PydanticCustomError("unsupported_parameter", "{reason}", {"reason": reason})
-        return None
 
     schema = WithJsonSchema({"enum": allowed, "description": reason})
     return Annotated[Any, AfterValidator(check), schema]

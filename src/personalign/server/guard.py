@@ -30,6 +30,9 @@ log = logging.getLogger("personalign.server")
 OPEN = ("/healthz", "/readyz", "/openapi.json")
 """What anybody may ask for, also of a server that is about to end."""
 
+DISCARDED, DISCARD_SECONDS = 8, 2.0
+"""How many times the largest body, and how long, is read on of a body that is refused."""
+
 
 class Guard:
     """ASGI middleware around the API."""
@@ -73,7 +76,9 @@ class Guard:
                 self._check_length(request)
             except Refusal as refusal:
                 self.service.metrics.refused.labels(refusal.code or "other").inc()
-                refusal.headers.setdefault("connection", "close")  # its body stays unread
+                refusal.headers.setdefault("connection", "close")
+                if "expect" not in request.headers:  # else the client waits before it sends more
+                    await self._discard(receive)
                 await refusal.response()(scope, receive, answer)
                 return
             scope.setdefault("state", {})["key"] = key
@@ -96,6 +101,22 @@ class Guard:
         if told.isascii() and told.isdigit() and int(told) > self.service.bounds.body_bytes:
             raise _too_large(self.service.bounds.body_bytes)
 
+    async def _discard(self, receive: Receive) -> None:
+        """Read on for a while, so that a client that sends before it reads hears the refusal.
+
+        To close a connection with bytes unread resets it, and what was answered is lost.
+        """
+        left = DISCARDED * self.service.bounds.body_bytes
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return
+
     def _bounded(self, receive: Receive) -> Receive:
         """The body as it comes in, refused where it is too much or too slow."""
         most, end = self.service.bounds.body_bytes, None
@@ -115,6 +136,8 @@ class Guard:
             size += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if size > most:
+                if not whole:
+                    await self._discard(receive)
                 raise HTTPException(413, headers={"connection": "close"})
             return message
 
