@@ -464,6 +464,36 @@ def test_what_nobody_foresaw_ends_its_rows_and_not_the_engine(
         assert ticket.text() == expected
 
 
+def test_a_turn_that_fails_outside_a_pass_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder = loud()
+    steered = Persona(shift=some_shift(decoder), alpha=2.0)
+    expected = generate(decoder, steered, CHATS[0], max_new_tokens=5)[0]
+    with Engine(decoder, max_batch=2) as engine:
+        rows = type(engine._loop._new_rows())
+        join, joined = rows.join, []
+
+        def fail(self: Any, row: Any, known: Any) -> None:
+            if joined:
+                raise MemoryError("no room for another row")
+            joined.append(row)
+            join(self, row, known)
+
+        monkeypatch.setattr(rows, "join", fail)
+        with engine.alone():
+            tickets = [
+                engine.submit(engine.request(steered, CHATS[0], max_new_tokens=5)) for _ in range(3)
+            ]
+        for ticket in tickets:
+            with pytest.raises(MemoryError, match="no room"):
+                ticket.text()
+        empty(engine)
+        monkeypatch.setattr(rows, "join", join)
+        ticket = engine.submit(engine.request(steered, CHATS[0], max_new_tokens=5))
+        assert ticket.text() == expected
+
+
 def test_what_does_not_fit_is_refused_and_what_fits_waits() -> None:
     decoder = loud()
     token = 2 * 2 * 2 * 8 * 4  # layers, keys and values, their heads, head_dim, bytes

@@ -12,6 +12,7 @@ Personas with an adapter run in batches of their own, one an adapter, with the a
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,8 @@ __all__ = [
     "Ticket",
     "Usage",
 ]
+
+log = logging.getLogger(__name__)
 
 KEPT_ADAPTERS = 8
 """Adapters kept ready; the one unused for longest is let go."""
@@ -222,7 +225,11 @@ class Engine:
         with torch.inference_mode():
             while self._wait_for_work():
                 with self._gate.pass_through():
-                    self._loop.turn()
+                    try:
+                        self._loop.turn()
+                    except Exception as error:  # nobody may wait for ever
+                        log.exception("The engine's turn failed.")
+                        self._loop.fail(error)
 
     def _wait_for_work(self) -> bool:
         """Whether there is any; False once the engine is closed and nothing is left."""

@@ -173,10 +173,26 @@ class StepLoop:
                 work(batch)
         except Exception as error:
             log.exception("A pass over %d rows failed.", len(batch.rows.members))
-            for row in list(batch.rows.members):
-                self._end(batch, row, error)
-            key = "" if batch.adapter is None else batch.adapter.digest
-            self._batches.pop(key, None)
+            self._give_up(batch, error)
+
+    def _give_up(self, batch: _Batch, error: Exception) -> None:
+        """End a batch's rows with the error, and let go of its keys and values."""
+        self._batches = {name: one for name, one in self._batches.items() if one is not batch}
+        for row in batch.rows.members:
+            if row in self._reading:
+                self._reading.remove(row)
+            self.slots.release(row.slot)
+            row.ticket.put(error)
+
+    def fail(self, error: Exception) -> None:
+        """End everything with the error: where a turn failed outside of a pass."""
+        for batch in list(self._batches.values()):
+            self._give_up(batch, error)
+        with self.lock:
+            waiting, self.waiting = list(self.waiting), deque()
+        for one in waiting:
+            if one.row.place < 0:  # else it was in a batch, and knows
+                one.row.ticket.put(error)
 
     # rows join
 
@@ -205,12 +221,11 @@ class StepLoop:
             coming.update(one.row.keys)
             if self.running + len(chosen) >= self.max_batch:
                 break
-        with self.lock:
-            for one in chosen:
-                self.waiting.remove(one)
         batch = self._batches.setdefault(key, _Batch(rows, waiting[0].adapter))
         for one in chosen:
             self._join(batch, one)
+            with self.lock:
+                self.waiting.remove(one)
         self._reading = [one.row for one in chosen]
 
     def _goes_along(self, one: Waiting, chosen: Sequence[Waiting], coming: set[bytes]) -> bool:
@@ -233,9 +248,9 @@ class StepLoop:
     def _join(self, batch: _Batch, one: Waiting) -> None:
         row = one.row
         known = self.prefixes.find(row.keys)
+        batch.rows.join(row, known)
         if one.key:
             row.slot = self.slots.hold(one.key, one.steps)
-        batch.rows.join(row, known)
         self.prefixes.hits += row.read
         self.prefixes.misses += len(row.keys) * BLOCK - row.read
         row.ticket.usage = row.ticket.usage.after(cached_tokens=row.read)
