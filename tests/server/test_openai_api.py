@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -409,4 +410,30 @@ def test_metrics_count_what_was_done(live: Live) -> None:
     assert gained == [usage["completion_tokens"], usage["prompt_tokens"], 1, 1]
     for gauge in ("queue", "batch_size", "slots_used"):
         assert number(f"personalign_{gauge}") >= 0
-    assert "ann" not in call(f"{live.url}/metrics").data.decode()
+    call(f"{live.url}/v1/models/{BASE.replace(' ', '%20')}:ann")
+    text = call(f"{live.url}/metrics").data.decode()
+    for route in ("/v1/chat/completions", "/v1/models/{model:path}", "/metrics"):
+        assert f'personalign_requests_total{{route="{route}",status="200"}}' in text
+    assert "ann" not in text
+
+
+@pytest.mark.parametrize("kind", ["lora", "prompt"])
+def test_a_trained_adapter_speaks_too(live: Live, kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("peft", reason="the extra 'train' is not installed")
+    from tests.model.test_adapters import make_adapter
+
+    other = make_loud()
+    persona = Persona(adapter=str(make_adapter(other, kind, tmp_path / kind)))
+    live.service.personas.put(f"trained-{kind}", persona)
+    asked = {**ASKED, "model": f"{BASE}:trained-{kind}"}
+    expected = generate(other, persona, CHAT, max_new_tokens=12)[0]
+    plain = generate(other, PLAIN, CHAT, max_new_tokens=12)[0]
+    with ThreadPoolExecutor(2) as pool:
+        answers = [
+            pool.submit(call, f"{live.url}/v1/chat/completions", body)
+            for body in (asked, {**asked, "model": BASE})
+        ]
+    said = [a.result().json["choices"][0]["message"]["content"] for a in answers]
+    assert said == [expected, plain]
+    assert expected != plain
+    live.service.personas.delete(f"trained-{kind}")

@@ -51,7 +51,7 @@ class Guard:
             await self._guarded(scope, receive, answer)
         finally:
             log.info(
-                "%s %s %s %d %.0f ms",
+                "%s %s %r %d %.0f ms",  # a path may hold line breaks
                 answer.id,
                 scope["method"],
                 scope["path"],
