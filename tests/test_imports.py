@@ -1,10 +1,10 @@
 """Imports point one way.
 
-    inventory -> dataset, model -> methods -> evaluation -> bench -> server, cli
+    inventory -> dataset, model -> methods -> evaluation -> bench -> server -> cli
 
-A room imports itself and the rooms to its left. Rooms of one rank (dataset and model, server and
-cli) do not import each other. errors.py is open to all; of the package itself a room takes the
-version, nothing else. Every import counts, those inside functions and under TYPE_CHECKING too.
+A room imports itself and the rooms to its left. Rooms of one rank (dataset and model) do not
+import each other. errors.py is open to all; of the package itself a room takes the version, nothing
+else. Every import counts, those inside functions and under TYPE_CHECKING too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ RANKS = (
     {"methods"},
     {"evaluation"},
     {"bench"},
-    {"server", "cli"},
+    {"server"},
+    {"cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 HEAVY = ("torch", "transformers", "polars", "matplotlib", "sklearn", "scipy", "numpy")

@@ -8,10 +8,14 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- PeopleError           a file of people: unreadable, or in a coordinate nobody can tell
     |-- ModelError            no decoder, no heads to be found, a model file that is corrupt
     |-- PersonaError          a persona file that is corrupt or belongs to another model
+    |   `-- UnknownPersonaError  a name that no persona has
     |-- SteeringError         a shift that does not fit, or logits that are no longer finite
     |-- ExportError           a persona that another engine's files cannot hold, or did not
     |-- MethodError           an unknown method, or a setting it cannot take
     |-- EvaluationError       a score that cannot be computed as asked
+    |-- ServingError          a server that is full or closed
+    |   |-- EngineFull        too many requests are waiting
+    |   `-- EngineClosed      it takes no more requests
     |-- ApiError              an endpoint that is down, refuses, or makes no sense
     `-- MissingPackageError   an optional package that is not installed
 """
@@ -43,6 +47,10 @@ class PersonaError(PersonalignError):
     """A persona's files are corrupt, or were made for another model."""
 
 
+class UnknownPersonaError(PersonaError):
+    """No persona of this name is here."""
+
+
 class SteeringError(PersonalignError):
     """A shift does not fit the model, or makes its logits non-finite."""
 
@@ -61,6 +69,18 @@ class EvaluationError(PersonalignError):
 
 class ApiError(PersonalignError):
     """A black-box endpoint is down, refuses the request, or answers with something unreadable."""
+
+
+class ServingError(PersonalignError):
+    """A server cannot take what it is asked for now."""
+
+
+class EngineFull(ServingError):
+    """The engine's queue is full; the same request may be taken later."""
+
+
+class EngineClosed(ServingError):
+    """The engine is shutting down and takes no more requests."""
 
 
 class MissingPackageError(PersonalignError):

@@ -100,15 +100,16 @@ def read_answers(path: str | Path, *, minimum: int | None = None) -> Respondents
     Raises AnswersError for answers that are not 1-5, too few of them, duplicate or unknown items,
     a list of another length than 120 or 300, or a file that cannot be read.
     """
-    sheet = read_sheet(path)
-    needed = sheet.minimum if minimum is None else minimum
-    if sheet.tuning_answered < needed:
-        raise AnswersError(
-            f"{Path(path).name} answers {sheet.tuning_answered} of the 120 short-form items; at "
-            f"least {needed} are needed to know a person. Answer more of them, for instance with: "
-            f"personalign take{' --adaptive' if sheet.adaptive else ''}"
-        )
-    return sheet.respondents(Path(path).stem)
+    return _known_person(read_sheet(path), Path(path), minimum)
+
+
+def parse_answers(text: str, *, name: str = "answers", minimum: int | None = None) -> Respondents:
+    """One person's answers out of the text of a .json file, as `read_answers` reads it.
+
+    name: what the person and, in errors, the text is called.
+    """
+    source = Path(name)
+    return _known_person(_filled_in(_from_json(text, source), source), source, minimum)
 
 
 def read_sheet(path: str | Path) -> AnswerSheet:
@@ -124,6 +125,23 @@ def read_sheet(path: str | Path) -> AnswerSheet:
     except UnicodeDecodeError as error:
         raise AnswersError(f"{source.name} is no UTF-8 text; save it as such.") from error
     parsed = _from_csv(text, source) if source.suffix == ".csv" else _from_json(text, source)
+    return _filled_in(parsed, source)
+
+
+def _known_person(sheet: AnswerSheet, source: Path, minimum: int | None) -> Respondents:
+    """The person of a sheet, if it says enough of them."""
+    needed = sheet.minimum if minimum is None else minimum
+    if sheet.tuning_answered < needed:
+        raise AnswersError(
+            f"{source.name} answers {sheet.tuning_answered} of the 120 short-form items; at "
+            f"least {needed} are needed to know a person. Answer more of them, for instance with: "
+            f"personalign take{' --adaptive' if sheet.adaptive else ''}"
+        )
+    return sheet.respondents(source.stem)
+
+
+def _filled_in(parsed: _Parsed, source: Path) -> AnswerSheet:
+    """The form with the answers in their places."""
     pairs, form, adaptive = parsed
     if form is None:
         numbers = [number for number, _ in pairs]

@@ -1,0 +1,158 @@
+"""`personalign serve`: a folder of personas, one model, and OpenAI's API in front."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from personalign.cli.options import Device, Dtype, Quantise
+
+GIB = 2**30
+
+
+def serve(
+    personas: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of personas, one folder each, as personalign align writes them. What is "
+            "put in, replaced or removed there counts at once."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="'pocket', a model's folder, or a name on the Hugging Face hub.")
+    ] = "pocket",
+    dtype: Dtype = None,
+    device: Device = None,
+    quantise: Quantise = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="What clients call the model. Default: its name, or its folder's last part."
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one and says which.")
+    ] = 8000,
+    api_keys: Annotated[
+        Path | None,
+        typer.Option(help="File of keys, as personalign keys create writes it."),
+    ] = None,
+    without_keys: Annotated[
+        bool,
+        typer.Option(
+            "--without-keys", help="Let anybody who reaches the port do everything, on any host."
+        ),
+    ] = False,
+    max_batch: Annotated[int, typer.Option(min=1, help="Replies written at once.")] = 32,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Requests that may wait; more are refused with 429.")
+    ] = 256,
+    kv_budget: Annotated[
+        float, typer.Option(min=0.001, help="GiB for keys and values of running replies.")
+    ] = 1.0,
+    prefix_budget: Annotated[
+        float,
+        typer.Option(min=0.0, help="GiB for beginnings of prompts that are read once; 0: none."),
+    ] = 0.25,
+    slots: Annotated[
+        int, typer.Option(min=1, help="Personas kept ready on the device at once.")
+    ] = 256,
+    max_reply: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 4096,
+    max_body: Annotated[int, typer.Option(min=1024, help="Largest request, in bytes.")] = 2**20,
+    grace: Annotated[
+        float,
+        typer.Option(min=0.0, help="Seconds that running replies have to end after SIGTERM."),
+    ] = 30.0,
+) -> None:
+    """Serve every persona of a folder behind OpenAI's API, from one copy of the model.
+
+    Clients name a persona in the model's name, as pocket:ann or, more strongly, pocket:ann@3.
+
+      personalign keys create keys.json --name ann --scope chat
+      personalign serve --personas personas --api-keys keys.json --port 8000
+
+    SIGTERM ends it well: new requests are refused, running replies are finished.
+    """
+    import logging
+
+    from personalign.cli.console import console, errors
+    from personalign.cli.models import open_model
+    from personalign.errors import MissingPackageError, ModelError, ServingError
+    from personalign.model.decoder import Decoder
+
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError(str(error.name), "serve", "`personalign serve`") from error
+
+    from personalign.server.engine import Engine
+    from personalign.server.keys import KeyRing
+    from personalign.server.run import serve as run
+    from personalign.server.service import Bounds, open_service
+    from personalign.server.store import PersonaStore
+
+    if api_keys is not None and without_keys:
+        raise ServingError("--api-keys and --without-keys contradict each other; choose one.")
+    if api_keys is None and not without_keys and not _is_loopback(host):
+        raise ServingError(
+            f"On {host} others reach the server, and without keys anybody may do everything. Add "
+            "--api-keys FILE (personalign keys create makes one), or say --without-keys."
+        )
+    keys = None if api_keys is None else KeyRing(api_keys)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("personalign").setLevel(logging.INFO)
+    decoder = open_model(model, dtype=dtype, device=device, quantise=quantise)
+    if not isinstance(decoder, Decoder):
+        raise ModelError(
+            f"{model} is behind an API already; name a model whose weights are loaded here."
+        )
+    store = PersonaStore(personas, decoder)
+    service = open_service(
+        decoder,
+        store,
+        lambda decoder: Engine(
+            decoder,
+            max_batch=max_batch,
+            queue=queue,
+            kv_budget=int(kv_budget * GIB),
+            prefix_budget=int(prefix_budget * GIB),
+            slots=slots,
+        ),
+        keys=keys,
+        name=name,
+        bounds=Bounds(
+            body_bytes=max_body, reply_tokens=max_reply, under_way=2 * (max_batch + queue)
+        ),
+    )
+
+    def ready(address: str) -> None:
+        console.print(
+            f"Serving {service.base} with {len(store.names())} personas on {address}/v1",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if keys is None:
+            errors.print("There are no keys: whoever reaches this port may do everything.")
+
+    run(service, host=host, port=port, grace=grace, ready=ready)
+    console.print("Everything that was begun is finished.", highlight=False)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    >>> _is_loopback("127.0.0.1"), _is_loopback("localhost"), _is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

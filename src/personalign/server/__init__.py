@@ -1,0 +1,1 @@
+"""Serving: many personas from one copy of a model's weights."""

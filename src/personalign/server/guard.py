@@ -1,0 +1,182 @@
+"""The gate in front of the API: who asks, how much, and whether the server still takes requests.
+
+Plain ASGI, so that it acts before a body is read and until a stream's last byte. Each request gets
+an id; each under /v1 a key, which is counted against that key's limits for as long as it is being
+answered. Bodies are bounded in bytes and in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from personalign.server.keys import ANYONE, Key
+from personalign.server.refusals import Refusal
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from personalign.server.service import Service
+
+log = logging.getLogger("personalign.server")
+
+OPEN = ("/healthz", "/readyz", "/openapi.json")
+"""What anybody may ask for, also of a server that is about to end."""
+
+DISCARDED, DISCARD_SECONDS = 8, 2.0
+"""How many times the largest body, and how long, is read on of a body that is refused."""
+
+
+class Guard:
+    """ASGI middleware around the API."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        began = time.perf_counter()
+        try:
+            await self._guarded(scope, receive, answer)
+        finally:
+            log.info(
+                "%s %s %r %d %.0f ms",  # a path may hold line breaks
+                answer.id,
+                scope["method"],
+                scope["path"],
+                answer.status,
+                1000 * (time.perf_counter() - began),
+            )
+            route = getattr(scope.get("route"), "path", "other")
+            self.service.metrics.requests.labels(route, answer.status).inc()
+
+    async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if scope["path"] in OPEN:
+            await self.app(scope, receive, answer)
+            return
+        request = Request(scope)
+        with ExitStack() as held:
+            try:
+                if self.service.draining and scope["path"] != "/metrics":
+                    raise _shutting_down()
+                key = self._key(request)
+                held.enter_context(self.service.counted())
+                answer.headers |= held.enter_context(self.service.limits.admit(key))
+                self._check_length(request)
+            except Refusal as refusal:
+                self.service.metrics.refused.labels(refusal.code or "other").inc()
+                refusal.headers.setdefault("connection", "close")
+                if "expect" not in request.headers:  # else the client waits before it sends more
+                    await self._discard(receive)
+                await refusal.response()(scope, receive, answer)
+                return
+            scope.setdefault("state", {})["key"] = key
+            await self.app(scope, self._bounded(receive), answer)
+
+    def _key(self, request: Request) -> Key:
+        """Whose request it is."""
+        if self.service.keys is None:
+            return ANYONE
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not given.strip():
+            raise _unauthorised("No API key was sent; send it as 'Authorization: Bearer pa-...'.")
+        key = self.service.keys.find(given.strip())
+        if key is None:
+            raise _unauthorised("The API key is not known or was revoked; ask for a new one.")
+        return key
+
+    def _check_length(self, request: Request) -> None:
+        told = request.headers.get("content-length", "")
+        if told.isascii() and told.isdigit() and int(told) > self.service.bounds.body_bytes:
+            raise _too_large(self.service.bounds.body_bytes)
+
+    async def _discard(self, receive: Receive) -> None:
+        """Read on for a while, so that a client that sends before it reads hears the refusal.
+
+        To close a connection with bytes unread resets it, and what was answered is lost.
+        """
+        left = DISCARDED * self.service.bounds.body_bytes
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """The body as it comes in, refused where it is too much or too slow."""
+        most, end = self.service.bounds.body_bytes, None
+        size, whole = 0, False
+
+        async def bounded() -> Message:
+            nonlocal size, whole, end
+            if whole:  # what comes now is the client going away
+                return await receive()
+            now = asyncio.get_running_loop().time()
+            end = end or now + self.service.bounds.body_seconds
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"connection": "close"}) from None
+            size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if size > most:
+                if not whole:
+                    await self._discard(receive)
+                raise HTTPException(413, headers={"connection": "close"})
+            return message
+
+        return bounded
+
+
+class _Answer:
+    """Where an answer goes out: with the request's id, and its status kept."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.id = f"req_{secrets.token_hex(12)}"
+        self.headers = {"x-request-id": self.id}
+        self.status = 500  # what a request that was never answered counts as
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            there = {name for name, _ in message["headers"]}
+            own = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+            more = [(name, value) for name, value in own if name not in there]
+            message = {**message, "headers": [*message["headers"], *more]}
+        await self._send(message)
+
+
+def _shutting_down() -> Refusal:
+    return Refusal(
+        503,
+        "The server is shutting down and finishes only what it has begun; try again in a moment.",
+        code="shutting_down",
+        retry_after=5,
+    )
+
+
+def _unauthorised(sentence: str) -> Refusal:
+    return Refusal(401, sentence, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(
+        413, f"The body is larger than the {most} bytes this server reads.", code="body_too_large"
+    )

@@ -1,0 +1,146 @@
+"""Chats and texts as token ids, beside the running engine.
+
+Rendering has a thread of its own and a copy of the tokenizer: tokenizers change their settings
+while they encode, and cannot be asked anything else meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from personalign.model.chat import ChatTemplate, Message
+from personalign.model.generate import persona_chat
+from personalign.model.questions import context_length
+from personalign.server.refusals import Refusal
+
+if TYPE_CHECKING:
+    from personalign.model.decoder import Decoder
+    from personalign.model.persona import Persona
+
+
+class Renderer:
+    """Turns what was sent into prompts."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._tokenizer = copy.deepcopy(decoder.tokenizer)
+        self._speller = copy.deepcopy(decoder.tokenizer)  # for the event loop's own thread
+        self._chat = ChatTemplate(self._tokenizer)
+        self._name = decoder.name
+        self._vocabulary = int(decoder.model.get_input_embeddings().weight.shape[0])
+        self._end_ids = decoder.end_ids
+        self.context = context_length(decoder)
+        """Tokens the model reads at most; None where nothing says so."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="personalign-render")
+
+    async def chat(self, persona: Persona, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a chat under the persona's system prompt, up to where the reply begins.
+
+        As `generate` renders it; an adapter's virtual tokens are the engine's to add.
+        Raises ModelError where the model's template refuses the messages, Refusal where they are
+        longer than its context.
+        """
+        ids = await self._run(lambda: self._chat.ids(persona_chat(persona, messages)))
+        return self._checked(ids, "messages")
+
+    async def text(self, persona: Persona, prompt: str | list[int]) -> tuple[int, ...]:
+        """Token ids of a plain text to be continued; there is no chat and no template.
+
+        A persona's system prompt stands in front of the text, a blank line between them.
+        Raises Refusal for ids that the model does not have, for ids under a persona that has a
+        system prompt, for no tokens at all, and for more than its context.
+        """
+        if not isinstance(prompt, str):
+            if persona.system_prompt:
+                raise Refusal(
+                    400,
+                    "This persona's system prompt is put in front of the text, and the prompt is "
+                    "token ids; give it as a text.",
+                    param="prompt",
+                    code="invalid_value",
+                )
+            if max(prompt) >= self._vocabulary:
+                raise Refusal(
+                    400,
+                    f"The prompt holds the token id {max(prompt)}; the model's ids go up to "
+                    f"{self._vocabulary - 1}.",
+                    param="prompt",
+                    code="invalid_value",
+                )
+            return self._checked(prompt, "prompt")
+        text = f"{persona.system_prompt}\n\n{prompt}" if persona.system_prompt else prompt
+        ids = await self._run(lambda: list(self._tokenizer(text)["input_ids"]))
+        return self._checked(ids, "prompt")
+
+    def token(self, number: int) -> tuple[str, list[int] | None]:
+        """A token as text, and its bytes, None where they cannot be told.
+
+        Part of a character is written as OpenAI does: bytes:\\xf0\\x9f.
+        """
+        # said twice and the first taken off: tokenizers drop the space a text begins with
+        once = self._speller.decode([number])
+        text = str(self._speller.decode([number, number]))[len(once) :]
+        if "\N{REPLACEMENT CHARACTER}" not in text:
+            return text, list(text.encode())
+        raw = raw_bytes(str(self._speller.convert_ids_to_tokens(number)))
+        if raw is None:
+            return f"token:{number}", None
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw), list(raw)
+
+    def ends(self, number: int) -> bool:
+        """Whether a token ends a turn rather than saying anything."""
+        return number in self._end_ids
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, render: Callable[[], list[int]]) -> list[int]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, render)
+
+    def _checked(self, ids: Sequence[int], field: str) -> tuple[int, ...]:
+        if not ids:
+            raise Refusal(
+                400,
+                "The prompt is empty; give at least one token.",
+                param=field,
+                code="invalid_value",
+            )
+        if self.context is not None and len(ids) >= self.context:
+            raise Refusal(
+                400,
+                f"The prompt is {len(ids)} tokens long with the persona's system prompt, but the "
+                f"model reads at most {self.context}; shorten it.",
+                param=field,
+                code="context_length_exceeded",
+            )
+        return tuple(ids)
+
+
+def raw_bytes(piece: str) -> bytes | None:
+    """The bytes of a vocabulary's entry: of a byte-level BPE's, or of a SentencePiece's byte.
+
+    >>> list(raw_bytes("<0xE2>")), list(raw_bytes("ðŁ"))
+    ([226], [240, 159])
+    """
+    if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+        return bytes.fromhex(piece[3:5])
+    found = [_BYTE_OF.get(character) for character in piece]
+    return None if None in found else bytes(byte for byte in found if byte is not None)
+
+
+def _byte_letters() -> dict[str, int]:
+    """Character -> byte in byte-level BPE: printable bytes as they are, the others from 256 on.
+
+    The table of GPT-2's encoder, which all byte-level tokenizers keep.
+    """
+    plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in plain]
+    letters = {chr(byte): byte for byte in plain}
+    return letters | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTE_OF = _byte_letters()

@@ -1,0 +1,114 @@
+"""Running the application on a port, and ending it well.
+
+On SIGTERM or SIGINT /readyz says 503 and new requests are refused with 503, while the port stays
+open; when nothing is being answered any more, or the grace is over, the server ends with exit code
+0. What the grace did not suffice for is cancelled, and its clients are told. A second signal ends
+the grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from personalign.errors import ServingError
+from personalign.server.app import create_app
+
+if TYPE_CHECKING:
+    from personalign.server.service import Service
+
+GRACE = 30.0
+"""Seconds that replies may take to end once the server is told to; as Kubernetes grants."""
+
+CLOSING_SECONDS = 5
+"""Seconds for connections to close once nothing is being answered."""
+
+
+def serve(
+    service: Service,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    grace: float = GRACE,
+    ready: Callable[[str], object] = lambda _address: None,
+) -> None:
+    """Serve until told to end; then close the service.
+
+    port: 0 takes a free one. ready: called with the server's address once it listens.
+    Raises ServingError where the port cannot be had.
+    """
+    try:
+        listener = _listen(host, port)
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        Server(service, grace=grace, when_started=lambda: ready(address)).run([listener])
+    finally:
+        service.close(drain=False)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which goes on listening until what it has begun is done."""
+
+    def __init__(
+        self, service: Service, *, grace: float, when_started: Callable[[], object]
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(service),
+                log_config=None,
+                access_log=False,  # the guard writes one line a request
+                lifespan="off",
+                timeout_graceful_shutdown=CLOSING_SECONDS,
+                server_header=False,
+            )
+        )
+        self.service = service
+        self.grace = grace
+        self.when_started = when_started
+        self._told_to_end: float | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.when_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called on a signal, in the main thread, between two instructions."""
+        if self._told_to_end is None:
+            self._told_to_end = time.monotonic()
+            self.service.draining = True
+        else:
+            self.grace = 0.0
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; True ends the server."""
+        if self._told_to_end is not None and self._ending is None:
+            over = time.monotonic() - self._told_to_end >= self.grace
+            if over:  # replies that are left end with an error event
+                closing = asyncio.to_thread(self.service.engine.close, drain=False)
+                self._ending = asyncio.create_task(closing)
+            self.should_exit = over or self.service.under_way == 0
+        return await super().on_tick(counter)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ServingError(
+            f"The server cannot listen on {host}, port {port}: "
+            f"{getattr(error, 'strerror', None) or error}. Choose another --port, or 0 for a free "
+            "one."
+        ) from error
+    return listener

@@ -1,0 +1,198 @@
+"""A directory of personas, by name: loaded in the background, changed while they are served.
+
+Each sub-folder with a `persona.json` is a persona, named by the folder. The store looks at the
+directory every few seconds, so a persona that any process adds, replaces or deletes is seen
+without a restart; `put` and `delete` are seen at once. What a request began with it keeps: a
+`Persona` never changes, and the engine's caches go by its content. A folder that cannot be read is
+named in `broken`, and the persona that was there before is served on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from personalign.errors import PersonaError, PersonalignError, UnknownPersonaError
+from personalign.model.persona import PERSONA_FILE, Persona
+
+if TYPE_CHECKING:
+    from personalign.model.decoder import Decoder
+
+log = logging.getLogger(__name__)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What a persona may be called: no separator of paths, nor one of `base:persona@alpha`."""
+
+Stamp = tuple[int, int, int]
+
+
+class PersonaStore:
+    """The personas of a directory, for one decoder; a background thread keeps it true."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        decoder: Decoder | None = None,
+        *,
+        look_every: float = 2.0,
+        on_load: Callable[[Persona], object] | None = None,
+    ) -> None:
+        """folder: made if it is missing. decoder: personas of another model are refused.
+
+        look_every: seconds between two looks at the directory; 0 looks only when `refresh` is
+        called, and once at the beginning. on_load: told of every persona that is new or replaced,
+        e.g. `Engine.warm`.
+        """
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.decoder = decoder
+        self.look_every = look_every
+        self.broken: dict[str, str] = {}
+        """Name -> why its folder cannot be read."""
+        self._on_load = on_load
+        self._personas: dict[str, Persona] = {}
+        self._stamps: dict[str, Stamp] = {}
+        self._lock = threading.RLock()
+        self._loaded, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="persona store", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the directory was read once; False if it takes longer."""
+        return self._loaded.wait(seconds)
+
+    def __len__(self) -> int:
+        return len(self._personas)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._personas or self._stamp(name) is not None
+
+    def names(self) -> list[str]:
+        """The names of the personas loaded so far, sorted."""
+        with self._lock:
+            return sorted(self._personas)
+
+    def get(self, name: str) -> Persona:
+        """A persona by name; one that the background has not come to yet is read now.
+
+        Raises UnknownPersonaError where there is none, PersonaError where it cannot be read.
+        """
+        persona = self._personas.get(name)
+        if persona is not None:
+            return persona
+        with self._lock:
+            self._look_at(name)
+            if name in self._personas:
+                return self._personas[name]
+            if name in self.broken:
+                raise PersonaError(self.broken[name])
+            near = difflib.get_close_matches(name, self._personas, n=3)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise UnknownPersonaError(f"There is no persona {name!r} here.{hint}")
+
+    def put(self, name: str, persona: Persona, *, keep_answers: bool = False) -> Persona:
+        """Write a persona and serve it from now on; one of the same name is replaced.
+
+        Raises PersonaError for a name that cannot be a folder's here, or a persona that is of
+        another model or cannot be written.
+        """
+        if not NAME.fullmatch(name):
+            raise PersonaError(
+                f"A persona cannot be called {name!r}: its name is 1 to 128 letters, digits, dots, "
+                "hyphens and underscores, and begins with a letter or digit."
+            )
+        with self._lock:
+            persona.save(self.folder / name, keep_answers=keep_answers)
+            self._look_at(name)
+            if name in self.broken:
+                raise PersonaError(self.broken[name])
+            return self._personas[name]
+
+    def delete(self, name: str) -> None:
+        """Delete a persona's folder; replies that it is giving are finished.
+
+        Raises UnknownPersonaError where there is none.
+        """
+        with self._lock:
+            if self._stamp(name) is None:
+                self._forget(name)
+                raise UnknownPersonaError(f"There is no persona {name!r} here to delete.")
+            away = Path(tempfile.mkdtemp(prefix=f".{name}.deleted-", dir=self.folder))
+            (self.folder / name).rename(away / name)  # gone at once, whatever reads it
+            self._forget(name)
+        shutil.rmtree(away, ignore_errors=True)
+
+    def refresh(self) -> None:
+        """Look at the directory now: load what is new or replaced, forget what is gone."""
+        found = {path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name)}
+        for name in sorted(found):
+            if self._closed.is_set():
+                return
+            with self._lock:
+                self._look_at(name)
+        with self._lock:
+            for name in set(self._stamps) - found:
+                self._look_at(name)
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._closed.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self.refresh()
+            except OSError as error:
+                log.warning("The personas in %s cannot be listed: %s", self.folder, error)
+            self._loaded.set()
+            if self.look_every <= 0:
+                return
+            self._closed.wait(self.look_every)
+
+    def _look_at(self, name: str) -> None:
+        """Load one persona if its folder has changed, forget it if it is gone."""
+        stamp = self._stamp(name)
+        if stamp is None:
+            self._forget(name)
+        elif stamp != self._stamps.get(name):
+            self._load(name, stamp)
+
+    def _load(self, name: str, stamp: Stamp) -> None:
+        try:
+            persona = Persona.load(self.folder / name, self.decoder)
+        except (PersonaError, OSError) as error:
+            self.broken[name] = str(error)
+            if self._stamp(name) == stamp:  # else it was being replaced; the next look tells
+                self._stamps[name] = stamp
+                log.warning("The persona %s cannot be served. %s", name, error)
+            return
+        self._personas[name], self._stamps[name] = persona, stamp
+        self.broken.pop(name, None)
+        if self._on_load is not None:
+            try:
+                self._on_load(persona)
+            except PersonalignError as error:  # whoever asks this persona is told as well
+                log.warning("The persona %s cannot be made ready. %s", name, error)
+
+    def _forget(self, name: str) -> None:
+        self._personas.pop(name, None)
+        self._stamps.pop(name, None)
+        self.broken.pop(name, None)
+
+    def _stamp(self, name: str) -> Stamp | None:
+        """What changes when a persona is written anew; None where there is none."""
+        if not NAME.fullmatch(name):
+            return None
+        try:
+            found = (self.folder / name / PERSONA_FILE).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
