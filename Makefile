@@ -51,5 +51,5 @@ clean:
 	@touch $@
 
 .venv/.dev: pyproject.toml .venv/.core
-	$(BIN)/python -m pip install -e ".[dev,fast,quantise,train,api,eval,distributed,export]"
+	$(BIN)/python -m pip install -e ".[dev,fast,quantise,train,api,eval,distributed,export,serve]"
 	@touch $@

@@ -27,11 +27,13 @@ from personalign.cli.evaluate import evaluate
 from personalign.cli.export import export
 from personalign.cli.heads import heads
 from personalign.cli.inventory import inventory
+from personalign.cli.keys import keys
 from personalign.cli.methods import methods
 from personalign.cli.model import model
 from personalign.cli.people import people
 from personalign.cli.profile import profile
 from personalign.cli.reason import reason
+from personalign.cli.serve import serve
 from personalign.cli.stress import stress
 from personalign.cli.study import study
 from personalign.cli.take import take
@@ -111,6 +113,7 @@ START = "Start here"
 PERSON = "One person"
 MEASURE = "Measure"
 LOOK = "Look up"
+SERVE = "Serve"
 PEOPLE = "Many people"
 
 app.command(rich_help_panel=START)(demo)
@@ -129,6 +132,8 @@ app.command(rich_help_panel=MEASURE)(reason)
 app.command(rich_help_panel=MEASURE)(cost)
 app.add_typer(study, rich_help_panel=MEASURE)
 app.add_typer(people, rich_help_panel=PEOPLE)
+app.command(rich_help_panel=SERVE)(serve)
+app.add_typer(keys, name="keys", rich_help_panel=SERVE)
 app.command(rich_help_panel=LOOK)(methods)
 app.command(rich_help_panel=LOOK)(model)
 app.command(rich_help_panel=LOOK)(inventory)
