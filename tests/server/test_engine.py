@@ -29,6 +29,7 @@ from personalign.model.shift import Shift
 from personalign.model.steer import row_displacements
 from personalign.server import loop
 from personalign.server.engine import Engine, Piece, Request, Ticket
+from personalign.server.loop import StepLoop
 from tests.model.conftest import CHATS, some_shift
 from tests.model.loud import loud, make_loud, one_pass, people
 from tests.model.test_adapters import make_adapter
@@ -335,6 +336,68 @@ def test_long_prompts_are_read_part_by_part_while_others_write(
     assert max(rows * width for rows, width in passes) <= 32
     kinds = [width == 1 for _, width in passes]
     assert any(kinds[i : i + 3] == [False, True, False] for i in range(len(kinds)))
+
+
+def test_prompts_read_part_by_part_end_one_by_one_while_others_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rows still being read then lie anywhere in the batch."""
+    monkeypatch.setattr(loop, "READ_TOKENS", 12)
+    monkeypatch.setattr(loop, "UNLIKE", 99)
+    monkeypatch.setattr(StepLoop, "_goes_along", lambda *_: True)
+    decoder = make_loud()
+    decoder.end_ids = frozenset()  # type: ignore[misc]
+    everyone = [
+        Persona("You are a bold person. " * (1 + 3 * (row % 4)), some_shift(decoder, seed=row), 2.0)
+        for row in range(6)
+    ]
+    lengths = [3, 25, 4, 25, 6, 9]
+    expected = [
+        generate(decoder, persona, CHATS[0], max_new_tokens=length)[0]
+        for persona, length in zip(everyone, lengths, strict=True)
+    ]
+    with Engine(decoder, max_batch=8) as engine:
+        early = [
+            engine.submit(engine.request(PLAIN, "Hm?", max_new_tokens=5 + 4 * row))
+            for row in range(3)
+        ]
+        next(iter(early[0]))
+        tickets = [
+            engine.submit(engine.request(persona, CHATS[0], max_new_tokens=length))
+            for persona, length in zip(everyone, lengths, strict=True)
+        ]
+        assert [ticket.text() for ticket in tickets] == expected
+        assert early[2].text().startswith(early[1].text())
+        empty(engine)
+
+
+def test_a_prompt_that_is_all_begun_reply_shares_nothing_of_its_push() -> None:
+    decoder = loud()
+    prompt = tuple(decoder.chat.encode("I love large parties and trust others. " * 4))
+    pushed = Persona(shift=some_shift(decoder), alpha=3.0, scope="generated")
+    with Engine(decoder) as engine:
+        ask = Request(prompt, pushed, begun=len(prompt), max_new_tokens=40)
+        engine.submit(ask).text()
+        ticket = engine.submit(Request(prompt, PLAIN, max_new_tokens=6))
+        tokens = [piece.token for piece in ticket]
+        assert ticket.usage.cached_tokens == 0
+    whole = one_pass(decoder, {}, [*prompt, *tokens], 0)
+    assert whole[len(prompt) - 1 : -1].argmax(-1).tolist() == tokens
+
+
+def test_without_room_for_beginnings_nobody_waits_for_them() -> None:
+    decoder = loud()
+    for budget, passes_wanted in ((0, 1), (2**28, 2)):
+        with Engine(decoder, prefix_budget=budget) as engine:
+            passes = count_passes(engine)
+            with engine.alone():
+                tickets = [
+                    engine.submit(engine.request(PLAIN, "I love parties. " * 9, max_new_tokens=1))
+                    for _ in range(3)
+                ]
+            for ticket in tickets:
+                ticket.text()
+        assert len(passes) == passes_wanted
 
 
 def test_what_a_personas_chats_begin_with_is_read_once() -> None:

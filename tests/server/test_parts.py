@@ -193,7 +193,7 @@ def test_rows_keep_what_they_read_when_the_pool_changes_its_shape() -> None:
     pool.resize(2, 40)
     with torch.inference_mode():
         for row, text in enumerate(texts[:2]):
-            pool.read(row, torch.tensor([text[:-1]]), [0], [len(text) - 1])
+            pool.read([row], torch.tensor([text[:-1]]), [0], [len(text) - 1])
         pool.resize(4, 70)
         pool.move(1, 3, len(texts[1]) - 1)
         pool.clear(1)
@@ -202,8 +202,23 @@ def test_rows_keep_what_they_read_when_the_pool_changes_its_shape() -> None:
         pool.resize(4, 50)
         for row, text in ((0, 0), (1, 0), (3, 1)):
             last = torch.tensor([texts[text][-1:]])
-            logits = pool.read(row, last, [len(texts[text]) - 1], [1])
+            logits = pool.read([row], last, [len(texts[text]) - 1], [1])
             torch.testing.assert_close(logits[0], alone[text], rtol=1e-4, atol=1e-4)
+
+
+def test_rows_may_lie_anywhere_and_in_any_order() -> None:
+    decoder = loud()
+    texts = sequences_of(decoder)
+    pool = RaggedPool(decoder)
+    pool.resize(5, 64)
+    with torch.inference_mode():
+        for row, text in zip((4, 0, 2), texts, strict=True):
+            pool.read([row], torch.tensor([text[:-1]]), [0], [len(text) - 1])
+        last = torch.tensor([text[-1:] for text in texts])
+        logits = pool.read([4, 0, 2], last, [len(text) - 1 for text in texts], [1, 1, 1])
+        for row, text in enumerate(texts):
+            alone = decoder.model(torch.tensor([text])).logits[0, -1]
+            torch.testing.assert_close(logits[row], alone, rtol=1e-4, atol=1e-4)
 
 
 def test_a_damaged_row_is_clean_for_the_next_one() -> None:
@@ -212,15 +227,15 @@ def test_a_damaged_row_is_clean_for_the_next_one() -> None:
     pool = RaggedPool(decoder)
     pool.resize(1, 64)
     with torch.inference_mode():
-        expected = pool.read(0, torch.tensor([text]), [0], [len(text)])
+        expected = pool.read([0], torch.tensor([text]), [0], [len(text)])
         for layer in pool.kept:
             assert layer.keys is not None and layer.values is not None
             layer.keys.fill_(float("nan"))
             layer.values.fill_(float("inf"))
         pool.clear(0)
-        again = pool.read(0, torch.tensor([text[:5]]), [0], [5])
+        again = pool.read([0], torch.tensor([text[:5]]), [0], [5])
         assert torch.isfinite(again).all()
-        again = pool.read(0, torch.tensor([text[5:]]), [5], [len(text) - 5])
+        again = pool.read([0], torch.tensor([text[5:]]), [5], [len(text) - 5])
     torch.testing.assert_close(again, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -259,6 +259,8 @@ class Engine:
         begins = len(prompt) - max(request.begun, 1)
         generated_only = persona.steers and persona.scope == "generated"
         pushed = key if key and not generated_only else "" if adapter is None else adapter.digest
+        end = begins if generated_only else len(prompt) - 1
+        shares = self.ragged and self._loop.prefixes.budget > 0
         row = Row(
             ticket=Ticket(request, Usage(len(prompt))),
             prompt=prompt,
@@ -267,9 +269,8 @@ class Engine:
             generator=torch.Generator().manual_seed(request.seed),
             text=ReplyText(self.decoder, request.stop),
             pushed=pushed,
-            keys=block_keys(prompt, pushed, begins if generated_only else len(prompt) - 1)
-            if self.ragged
-            else [],
+            continues=shares and not generated_only,
+            keys=block_keys(prompt, pushed, end) if shares else [],
         )
         self._loop.check_fits(row)
         return Waiting(row, adapter, key, steps)

@@ -158,7 +158,7 @@ class StepLoop:
         if row in self._reading:
             self._reading.remove(row)
         failed = isinstance(last, Exception)
-        if not failed and row.pushed_from == 0:
+        if not failed and row.continues:
             self._keep(batch, row, block_keys([*row.prompt, *row.reply], row.pushed, row.read))
         batch.rows.leave(row, damaged=failed)
         self.slots.release(row.slot)

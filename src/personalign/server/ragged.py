@@ -63,11 +63,11 @@ class _Layer(CacheLayerMixin):
 class _Place:
     """Where one pass writes and what it reads: rows, columns, and how far."""
 
-    def __init__(
-        self, rows: range | torch.Tensor, index: torch.Tensor, columns: torch.Tensor, longest: int
-    ) -> None:
-        self.rows = rows  # a range is read without a copy
-        self.index = index  # (n, 1)
+    def __init__(self, places: Sequence[int], columns: torch.Tensor, longest: int) -> None:
+        first, last = places[0], places[-1]
+        beside = list(places) == list(range(first, last + 1))
+        self.rows = torch.tensor(places, device=columns.device)  # (n,)
+        self.slice = slice(first, last + 1) if beside else None
         self.columns = columns  # (n, R)
         self.longest = longest  # columns read
         self.width = columns.shape[1]
@@ -75,11 +75,9 @@ class _Place:
     def put(self, store: torch.Tensor | None, states: torch.Tensor) -> torch.Tensor:
         """Write (n, heads, R, dim) and give the rows' (n, heads, longest, dim)."""
         assert store is not None
-        index, columns = self.index.to(store.device), self.columns.to(store.device)
-        store[index, :, columns] = states.transpose(1, 2)
-        if isinstance(self.rows, range):
-            return store[self.rows.start : self.rows.stop, :, : self.longest]
-        return store[self.rows.to(store.device), :, : self.longest]
+        rows, columns = self.rows.to(store.device), self.columns.to(store.device)
+        store[rows[:, None], :, columns] = states.transpose(1, 2)
+        return store[rows if self.slice is None else self.slice, :, : self.longest]
 
 
 class RaggedPool(Cache):
@@ -149,12 +147,17 @@ class RaggedPool(Cache):
             layer.values[row, :, start:end] = values
 
     def read(
-        self, first: int, tokens: torch.Tensor, starts: Sequence[int], counts: Sequence[int]
+        self,
+        places: Sequence[int],
+        tokens: torch.Tensor,
+        starts: Sequence[int],
+        counts: Sequence[int],
     ) -> torch.Tensor:
-        """One pass over the rows from `first` on; logits (n, vocabulary) after each row's last.
+        """One pass over n rows of the pool; logits (n, vocabulary) after each row's last token.
 
-        tokens: (n, R) int64 on the decoder's device. starts: how many tokens each row has already.
-        counts: how many of its R tokens are real, at least 1.
+        places: which rows; those that lie side by side are read without a copy. tokens: (n, R)
+        int64 on the decoder's device. starts: how many tokens each row has already. counts: how
+        many of its R tokens are real, at least 1.
         """
         device = self.decoder.device
         count, width = tokens.shape
@@ -165,10 +168,7 @@ class RaggedPool(Cache):
         positions = begin[:, None] + torch.minimum(steps[None], many[:, None] - 1)
         columns = torch.where(real, positions, self.capacity)
         longest = int((begin + many).max())
-        index = torch.arange(first, first + count)[:, None]
-        self.place = _Place(
-            range(first, first + count), index.to(device), columns.to(device), longest
-        )
+        self.place = _Place(places, columns.to(device), longest)
         positions = positions.to(device)
         logits, _ = logits_and_cache(
             self.decoder,

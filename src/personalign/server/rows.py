@@ -40,6 +40,8 @@ class Row:
     text: ReplyText
     pushed: str
     """What is pushed while its prompt is read, "" for nothing; see `prefixes.py`."""
+    continues: bool
+    """Whether the reply is read as the prompt is, so that a longer prompt may share it too."""
     keys: list[bytes]
     """Keys of the blocks its prompt may share, see `prefixes.py`."""
     slot: int = NOBODY
@@ -127,10 +129,6 @@ class RaggedRows:
         row.place = -1
 
     def read_prompts(self, rows: Sequence[Row], width: int) -> torch.Tensor:
-        first = rows[0].place
-        assert [row.place for row in rows] == list(range(first, first + len(rows))), (
-            "rows are read side by side"
-        )
         parts = [row.prompt[row.read : row.read + width] for row in rows]
         tokens = torch.full((len(rows), max(map(len, parts))), self.decoder.pad_id)
         for number, part in enumerate(parts):
@@ -142,7 +140,10 @@ class RaggedRows:
         where = None if all(row.pushed_from == 0 for row in rows if row.slot) else pushed
         with self.slots.laid_on(index, where):
             logits = self.pool.read(
-                first, tokens.to(self.decoder.device), starts, [len(part) for part in parts]
+                [row.place for row in rows],
+                tokens.to(self.decoder.device),
+                starts,
+                [len(part) for part in parts],
             )
         for row, part in zip(rows, parts, strict=True):
             row.read += len(part)
@@ -158,7 +159,7 @@ class RaggedRows:
         index = torch.tensor([row.slot for row in among])
         with self.slots.laid_on(index):
             logits = self.pool.read(
-                0,
+                range(last),
                 torch.tensor(tokens, device=device)[:, None],
                 [row.read for row in among],
                 [1] * len(among),

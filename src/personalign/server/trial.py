@@ -67,9 +67,9 @@ def _ragged(decoder: Decoder) -> torch.Tensor:
     for row, text in enumerate(_TEXTS):
         heads[row, : len(text) - 2] = torch.tensor(text[:-2])
     counts = [len(text) - 2 for text in _TEXTS]
-    first = pool.read(0, heads.to(decoder.device), [0, 0], counts)
+    first = pool.read([0, 1], heads.to(decoder.device), [0, 0], counts)
     more = torch.tensor([[text[-2]] for text in _TEXTS], device=decoder.device)
-    second = pool.read(0, more, counts, [1, 1])
+    second = pool.read([0, 1], more, counts, [1, 1])
     return torch.cat([first, second]).float().log_softmax(-1)
 
 
