@@ -47,11 +47,12 @@ class Curves:
 
 
 def run(monkeypatch, model: Curves, **settings):
+    """The curves stand for the decoder, too."""
     monkeypatch.setattr(search, "answer_items", model)
     people = len(model.curves)
     personas = [type(PLAIN)(system_prompt=str(person)) for person in range(people)]
     ones = np.ones((people, len(ITEMS)), dtype=np.int8)
-    return search_alphas(None, personas, ones, ITEMS, wording=PAPI, **settings)
+    return search_alphas(model, personas, ones, ITEMS, wording=PAPI, **settings)
 
 
 def test_of_two_troughs_the_deeper_is_found_on_either_side(monkeypatch) -> None:
