@@ -43,7 +43,9 @@ def make_adapter(decoder: Decoder, kind: str, folder: Path, seed: int = 0) -> Pa
         ),
     }
     with restored(decoder):
-        model = peft.get_peft_model(decoder.model, configs[kind]())
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)  # PEFT draws where an adapter begins
+            model = peft.get_peft_model(decoder.model, configs[kind]())
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in model.parameters():

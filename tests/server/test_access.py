@@ -190,7 +190,7 @@ def test_a_full_queue_refuses_and_serves_again(
         statuses = [one.result() for one in asked]
     assert set(statuses) == {200, 429}
     assert ask(0) == 200
-    assert service.under_way == 0
+    until(lambda: service.under_way == 0, "the end of all requests")
 
 
 def test_more_requests_than_the_server_takes_are_refused_unread(

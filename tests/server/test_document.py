@@ -18,7 +18,7 @@ from personalign.server.keys import KeyRing, create_key
 from personalign.server.service import Bounds, Service, open_service
 from tests.server.conftest import BASE, make_store
 from tests.server.fake_engine import FakeEngine
-from tests.server.live import call, listening
+from tests.server.live import call, listening, until
 
 schemathesis = pytest.importorskip("schemathesis")
 
@@ -86,7 +86,7 @@ def test_every_answer_is_one_that_the_document_knows(
 
     send()
     assert answered
-    assert service.under_way == 0
+    until(lambda: service.under_way == 0, "the end of all requests")
 
 
 def test_the_document_says_what_a_request_may_hold(live: tuple[str, Service, str]) -> None:

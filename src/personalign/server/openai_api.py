@@ -37,7 +37,11 @@ OPENAI_TEMPERATURE = 1.0
 """Where nothing is said."""
 
 Chatter = Annotated[Key, Depends(needs("chat"))]
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+_STREAM = {
+    "text/event-stream": {
+        "schema": {"type": "object", "properties": {"data": {"type": "string"}}}  # of one event
+    }
+}
 
 
 @router.get("/models", response_model=ModelList, responses=errors(401, 403, 429, 503))

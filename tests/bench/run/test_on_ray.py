@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from personalign.bench.run.run import run_bench
@@ -32,12 +31,12 @@ def test_a_worker_that_is_killed_changes_nothing(
         """Before the first unit is waited for, one worker at work is gone."""
         if not killed:
             workers = [
-                int(process.parent.name)
-                for process in Path("/proc").glob("[0-9]*/cmdline")
-                if process.read_bytes().startswith(b"ray::_Worker")
+                process
+                for process in psutil.process_iter(["cmdline"])
+                if (process.info["cmdline"] or [""])[0].startswith("ray::_Worker")
             ]
-            os.kill(workers[0], signal.SIGKILL)
-            killed.append(workers[0])
+            workers[0].kill()
+            killed.append(workers[0].pid)
         return wait(waiting, **given)
 
     replaced: list[int] = []

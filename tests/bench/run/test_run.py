@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from personalign.bench.run.executors import InProcess
@@ -93,11 +94,12 @@ def test_processes_give_the_same_bytes_and_one_that_dies_is_replaced(
     out = tmp_path / "out"
     process = start(toml, out, "--workers", "2")
     wait_for(lambda: blocks(out) >= 1, process)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [
-        pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        child
+        for child in psutil.Process(process.pid).children()
+        if any("spawn_main" in word for word in child.cmdline())
     ]
-    os.kill(int(workers[0]), signal.SIGKILL)
+    workers[0].kill()
     _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said.decode()
     assert rows_of(out) == rows_of(whole)
