@@ -88,6 +88,8 @@ def test_people_and_several_methods(model: Path, data: Path, tmp_path: Path) -> 
         (("--tasks", "chess"), EvaluationError, "chess"),
         (("--traits", "X"), EvaluationError, "--traits X is no list"),
         (("--alphas", "far"), EvaluationError, "--alphas far is no list"),
+        (("--alphas", "1,nan"), EvaluationError, "--alphas 1,nan is no list"),
+        (("--alphas", "1", "--way", "answers"), EvaluationError, "need --traits and --way alpha"),
         (("--methods", "few-shot-nearest"), EvaluationError, "no persona"),
         (("--methods", "few-shot"), EvaluationError, "no alpha to change"),
         (("--methods", "magic"), MethodError, "magic"),

@@ -196,3 +196,12 @@ def test_a_second_vote_in_another_file_is_seen_and_a_missing_file_named(tmp_path
         read_votes(tmp_path / "a.csv", tmp_path / "b.csv")
     with pytest.raises(EvaluationError, match="There is no file of votes at"):
         read_votes(tmp_path / "c.csv")
+
+
+def test_another_coding_than_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_bytes("rater,pair,vote\nJürgen,1-001,A\n".encode("latin-1"))
+    with pytest.raises(EvaluationError, match=r"votes\.csv is no UTF-8 text"):
+        read_votes(path)
+    path.write_text("\ufeffrater,pair,vote\nJürgen,1-001,A\n", "utf-8")
+    assert read_votes(path)[0].rater == "Jürgen"

@@ -673,18 +673,6 @@ def test_the_decoder_is_itself_for_whoever_is_alone_with_it() -> None:
         assert ticket.text() == expected[1]
 
 
-def test_warm_personas_have_their_slot_before_they_are_asked() -> None:
-    decoder = loud()
-    crowd = [Persona(shift=some_shift(decoder, seed=seed), alpha=1.0) for seed in range(5)]
-    with Engine(decoder, max_batch=1, slots=3) as engine:
-        for persona in [*crowd, PLAIN]:
-            engine.warm(persona)
-        engine.submit(engine.request(PLAIN, "Hm?", max_new_tokens=1)).text()
-        assert engine.stats().slots_used == 3  # nobody is put out for a reply that may never come
-        engine.submit(engine.request(crowd[0], "Hm?", max_new_tokens=1)).text()
-        assert engine.stats().personas_laid == 3
-
-
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bloom"])
 def test_personas_with_adapters_run_beside_the_others(family: str, tmp_path: Path) -> None:
     decoder = make_loud(family)

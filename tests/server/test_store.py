@@ -43,12 +43,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_directory_is_read_once_and_by_name(folder: Path) -> None:
-    told: list[Persona] = []
-    store = PersonaStore(folder, loud(), look_every=0, on_load=told.append)
+    store = PersonaStore(folder, loud(), look_every=0)
     assert store.wait(10)
     assert store.names() == ["zoe-0", "zoe-1", "zoe-2"]
     assert [store.get(name) for name in store.names()] == [somebody(seed) for seed in range(3)]
-    assert told == [somebody(seed) for seed in range(3)]
     assert "zoe-1" in store and "notes" not in store and len(store) == 3
     assert store.get("zoe-1") is store.get("zoe-1")
     store.close()
@@ -207,3 +205,16 @@ def test_replacing_while_many_ask_gives_the_one_or_the_other(folder: Path) -> No
             time.sleep(0.01)
     store.close()
     assert heard == replies
+
+
+def test_nothing_outside_the_directory_is_told_of(folder: Path) -> None:
+    somebody(1).save(folder.parent / "outside")
+    store = PersonaStore(folder, loud(), look_every=0)
+    assert store.wait(10)
+    assert store.written("zoe-1") > 1_600_000_000
+    for name in ("../outside", str(folder.parent / "outside"), "nobody"):
+        with pytest.raises(UnknownPersonaError):
+            store.written(name)
+        with pytest.raises(UnknownPersonaError):
+            store.get(name)
+    store.close()

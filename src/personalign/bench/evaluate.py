@@ -92,16 +92,8 @@ def evaluate_methods(
         raise EvaluationError(
             f"There is no protocol {protocol!r}; the protocols are {', '.join(PROTOCOLS)}."
         )
-    if not len(people):
-        raise EvaluationError("There are no people to evaluate; give a file with at least one.")
-    if not on_tuning_people:
-        refuse_tuning_people(people)
+    check_people(people, on_tuning_people=on_tuning_people)
     form = people.inventory
-    if not form.held_out or not form.tuning:
-        raise EvaluationError(
-            f"{form.name} has {len(form.tuning)} items to learn from and {len(form.held_out)} held "
-            "out; a score needs some of both. Give people who answered the whole questionnaire."
-        )
     if population is not None and population.inventory.name != form.name:
         raise EvaluationError(
             f"The population answered {population.inventory.name} and the people to score "
@@ -167,6 +159,21 @@ def evaluate_methods(
         seed=seed,
         usage=_usage(decoder),
     )
+
+
+def check_people(people: Respondents, *, on_tuning_people: bool = False) -> None:
+    """Raise EvaluationError for people who cannot be scored: nobody, nothing held out, or people
+    methods are developed on, unless that is what is wanted."""
+    if not len(people):
+        raise EvaluationError("There are no people to evaluate; give a file with at least one.")
+    if not on_tuning_people:
+        refuse_tuning_people(people)
+    form = people.inventory
+    if not form.held_out or not form.tuning:
+        raise EvaluationError(
+            f"{form.name} has {len(form.tuning)} items to learn from and {len(form.held_out)} held "
+            "out; a score needs some of both. Give people who answered the whole questionnaire."
+        )
 
 
 def _usage(model: Model) -> dict[str, Any] | None:

@@ -89,10 +89,7 @@ def notes(found: Reasoning) -> list[str]:
     if any(one.seconds is None for one in found.scores):
         lines.append("Seconds were not measured where personas shared batches.")
     if found.prompting == "few-shot":
-        lines.append(
-            "Questions that stand among the worked examples are left out: six of StrategyQA, six "
-            "of the dates."
-        )
+        lines.append("Questions that stand among the worked examples are left out.")
     return lines
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from personalign.cli.console import console, errors
-from personalign.cli.evaluate import RESULTS, row_progress, say
+from personalign.cli.console import console
+from personalign.cli.evaluate import RESULTS, row_progress, say, tell_stopped
 
 if TYPE_CHECKING:
     from personalign.bench.export_table import Table as Exported
@@ -63,7 +63,6 @@ def run(
       personalign bench runs/pocket/table1.toml --workers 2
       personalign bench runs/pocket/table1.toml --ray auto --workers 8
     """
-    from personalign.bench.run.report import write_run_report
     from personalign.bench.run.run import run_bench
     from personalign.bench.run.spec import read_spec
 
@@ -73,15 +72,9 @@ def run(
         with row_progress() as progress:
             folder = run_bench(toml, where, workers=workers, ray=ray, progress=progress)
     except KeyboardInterrupt:
-        errors.print(
-            f"Stopped. What is done is kept in {where}; run the same command again to go on.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        tell_stopped(where)
         raise typer.Exit(130) from None
-    _show_tables(folder)
-    say(f"Wrote {write_run_report(folder)}")
+    _report(folder, None)
 
 
 @bench.command()
@@ -121,12 +114,8 @@ def report(
 ) -> None:
     """Write a run's page, and its tables as Markdown, LaTeX and CSV. No model is needed."""
     from personalign.bench.run.folder import RunFolder
-    from personalign.bench.run.report import write_run_report
 
-    place = RunFolder(folder)
-    page = write_run_report(place, out)
-    _show_tables(place)
-    say(f"Wrote {page}")
+    _report(RunFolder(folder), out)
 
 
 @bench.command()
@@ -167,17 +156,15 @@ def rows(
     from personalign.dataset.files import replacing
     from personalign.errors import EvaluationError
 
-    place = RunFolder(folder)
-    found = gathered(place)
+    found = gathered(RunFolder(folder))
     if evaluation not in found:
         raise EvaluationError(
             f"{folder} has no complete rows of {evaluation!r}; it has those of {', '.join(found)}."
         )
     lines = [
-        json.dumps({"method": method.name, "seed": seed, **row}, ensure_ascii=False)
-        for method in found[evaluation].measured
-        for seed in place.spec().seeds
-        for row in found[evaluation].rows(method.name, seed)
+        json.dumps({"method": method, "seed": seed, **row}, ensure_ascii=False)
+        for method, seed in found[evaluation].blocks
+        for row in found[evaluation].rows(method, seed)
         if kind is None or row.get("kind") == kind
     ]
     if not lines:
@@ -210,12 +197,15 @@ def evaluations() -> None:
     console.print(shown)
 
 
-def _show_tables(folder: RunFolder) -> None:
+def _report(folder: RunFolder, out: Path | None) -> None:
     from personalign.bench.run.gather import sections
+    from personalign.bench.run.report import write_run_report
 
-    for section in sections(folder):
-        for table in section.tables:
+    parts = sections(folder)
+    for part in parts:
+        for table in part.tables:
             _print_table(table)
+    say(f"Wrote {write_run_report(folder, parts, out)}")
 
 
 def _print_table(table: Exported) -> None:

@@ -164,12 +164,7 @@ def evaluate(
                 watch=progress.watch,
             )
     except KeyboardInterrupt:
-        errors.print(
-            f"Stopped. What is done is kept in {out}; run the same command again to go on.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        tell_stopped(out)
         raise typer.Exit(130) from None
     show(evaluation)
     tell_usage(decoder)
@@ -254,6 +249,16 @@ def save(evaluation: Evaluation, json: Path | None, report: Path | None) -> None
         say(f"Wrote {write_json(json, to_json(evaluation))}")
     if report is not None:
         say(f"Wrote {write_report(report, evaluation)}")
+
+
+def tell_stopped(folder: Path) -> None:
+    """Say on stderr that an interrupted run can go on."""
+    errors.print(
+        f"Stopped. What is done is kept in {folder}; run the same command again to go on.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def say(line: str) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -20,9 +19,7 @@ from personalign.cli.options import (
     Quantise,
     Seed,
 )
-from personalign.cli.settings import Settings, method_settings
-
-N = TypeVar("N", int, float)
+from personalign.cli.settings import Settings, method_settings, numbers
 
 
 def heads(
@@ -76,14 +73,14 @@ def heads(
     if "heads" not in settings_taken(method):
         raise EvaluationError(f"{method} pushes no heads to be counted; choose pas, iti or dials.")
     usual = "0,0.25,0.5,0.75,1,1.25,1.5,2" if method.startswith("dials") else "0,1,2,3,4,6"
-    tried = _numbers(alphas or usual, "alphas", float)
+    tried = numbers(alphas or usual, "alphas", float)
     own = method_settings(settings, [method])
     chosen = read_people(people, coordinate=coordinate).select(slice(0, limit))
     with errors.status(f"Loading {model}"):
         decoder = Decoder.load(model, dtype=dtype, device=device, quantize=quantise)  # type: ignore[arg-type]
     total = decoder.heads.total
     doubled = [2**power for power in range(7) if 2**power < total]
-    numbers = _numbers(counts, "counts", int) if counts else [*doubled, min(total, 128)]
+    wanted = numbers(counts, "counts", int) if counts else [*doubled, min(total, 128)]
 
     def make(count: int) -> PersonaMethod:
         given = {**own.get(method, {}), "heads": count}
@@ -91,13 +88,13 @@ def heads(
         assert isinstance(made, PersonaMethod), "every method that pushes heads makes personas"
         return made
 
-    for count in numbers:
+    for count in wanted:
         make(count)  # refuses a number that cannot be, before any work
     finder = Pas(decoder, seed=seed).finder
     with progress("Finding whose heads are whose"):
         agreement = head_agreement(finder, chosen)
     with progress("Scoring every number of heads") as advance:
-        found = by_heads(make, chosen, numbers, tried, seed=seed, progress=advance)
+        found = by_heads(make, chosen, wanted, tried, seed=seed, progress=advance)
     wide = console if console.is_terminal else Console(width=44 + 10 * len(tried))
     wide.print(heads_table(found, method))
     for line in agreement_lines(agreement):
@@ -116,14 +113,3 @@ def heads(
         drawn = heads_figure(found, agreement, model=decoder.name, method=method)
         write_figure(drawn, figure)
         say(f"Wrote {figure}")
-
-
-def _numbers(text: str, what: str, kind: Callable[[str], N]) -> list[N]:
-    from personalign.errors import EvaluationError
-
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError:
-        raise EvaluationError(
-            f"--{what} {text} is no list of numbers; separate them by commas, as in 1,2,4."
-        ) from None

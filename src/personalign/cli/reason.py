@@ -12,7 +12,7 @@ import typer
 from personalign.cli.console import console, errors, progress, write_json
 from personalign.cli.evaluate import say
 from personalign.cli.options import Coordinate, Device, Dtype, JsonFile, ModelName, Quantise, Seed
-from personalign.cli.settings import Settings, method_names, method_settings
+from personalign.cli.settings import Settings, method_names, method_settings, numbers
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -58,8 +58,9 @@ def reason(
         ),
     ] = "alpha",
     alphas: Annotated[
-        str, typer.Option(help="How far a trait's persona is pushed, by alpha.")
-    ] = "1,-1",
+        str | None,
+        typer.Option(help="By alpha: how far a trait's persona is pushed. Default: 1,-1."),
+    ] = None,
     people: Annotated[
         Path | None,
         typer.Option(help="A .json, .csv or .parquet file of people whose personas reason too."),
@@ -113,6 +114,7 @@ def reason(
     )
     from personalign.dataset.papi import read_people
     from personalign.dataset.plots.style import known_figure_ending, write_figure
+    from personalign.errors import EvaluationError
     from personalign.evaluation.reasoning import (
         BASE,
         measure_reasoning,
@@ -127,8 +129,12 @@ def reason(
     own = method_settings(settings, names)
     if figure is not None:
         known_figure_ending(figure)
-    pushed = _numbers(alphas)
     letters = _letters(traits, people)
+    if alphas is not None and (way == "answers" or not letters):
+        raise EvaluationError(
+            "--alphas push the persona of one end of a trait; they need --traits and --way alpha."
+        )
+    pushed = numbers(alphas or "1,-1", "alphas", float)
     wanted = None if tasks is None else [name.strip() for name in tasks.split(",")]
     questions = read_questions(wanted, data, hub=hub, limit=limit, seed=seed)
     chosen = None
@@ -174,7 +180,7 @@ def reason(
         facts: dict[str, Any] = {
             **decoder.provenance,
             "methods": names,
-            "way": way,
+            "way": way if letters else None,
             "sources": {one.task.name: one.source for one in questions},
             "people": None if chosen is None else chosen.source,
             "seed": seed,
@@ -246,17 +252,6 @@ def _letters(traits: str | None, people: Path | None) -> list[str]:
             "once, separated by commas."
         )
     return letters
-
-
-def _numbers(text: str) -> list[float]:
-    from personalign.errors import EvaluationError
-
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise EvaluationError(
-            f"--alphas {text} is no list of numbers; separate them by commas, as in 1,-1."
-        ) from None
 
 
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -143,7 +143,7 @@ def serve(
             errors.print("There are no keys: whoever reaches this port may do everything.")
 
     run(service, host=host, port=port, grace=grace, ready=ready)
-    console.print("Everything that was begun is finished.", highlight=False)
+    console.print("The server has ended.", highlight=False)
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -20,6 +21,8 @@ Settings = Annotated[
         "pas.direction=probe. May be given several times.",
     ),
 ]
+
+N = TypeVar("N", int, float)
 
 _FORM = re.compile(r"([^.=\s]+)\.([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z][\w@-]*")
@@ -77,6 +80,25 @@ def method_settings(given: Sequence[str] | None, names: Sequence[str]) -> dict[s
                 f"{'its settings are ' + ', '.join(known) if known else 'it has none'}."
             )
         found.setdefault(method, {})[setting] = _value(text, value)
+    return found
+
+
+def numbers(text: str, option: str, kind: Callable[[str], N]) -> list[N]:
+    """The numbers of a list separated by commas. option: its name, without the dashes.
+
+    Raises EvaluationError for what is no finite number.
+
+    >>> numbers("1,-1", "alphas", float)
+    [1.0, -1.0]
+    """
+    try:
+        found = [kind(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(map(math.isfinite, found)):
+        raise EvaluationError(
+            f"--{option} {text} is no list of numbers; separate them by commas, as in 1,2,4."
+        )
     return found
 
 

@@ -140,11 +140,12 @@ def pack(
             "assistant; choose another method."
         )
     with progress("Making assistants") as advance:
-        personas = value_personas(maker, people, progress=advance)
+        conditions = [condition for condition in CONDITIONS if condition in wanted]
+        personas = value_personas(maker, people, conditions, progress=advance)
     with progress("Writing replies") as advance:
         rows = assistant_replies(
             decoder,
-            {condition: personas[condition] for condition in CONDITIONS if condition in wanted},
+            personas,
             people.ids,
             asked,
             max_new_tokens=max_tokens,
@@ -185,10 +186,11 @@ def pack_texts(
       personalign study pack-texts texts.jsonl --contrast pas:few-shot -o packs --key key.json
     """
     from personalign.evaluation.open_ended import RATERS_QUESTION, as_replies
+    from personalign.evaluation.text_files import read_text
 
     _check_places(out, key)
     rows = []
-    for number, line in enumerate(texts.read_text("utf-8").split("\n"), 1):
+    for number, line in enumerate(read_text(texts).split("\n"), 1):
         if line.strip():
             try:
                 rows += as_replies([json.loads(line)])

@@ -21,11 +21,12 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, private: bool = False) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it takes the place of `path` when the block ends.
 
     If the block raises, the temporary file is removed and `path` stays as it was. The temporary
     name keeps the ending of `path`, for writers that go by it. Missing folders are made.
+    private: for this user's eyes alone.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder) / "note.txt") as temporary:
@@ -42,7 +43,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes it private to this user
+        if not private:
+            temporary.chmod(0o644)  # mkstemp makes it private to this user
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)

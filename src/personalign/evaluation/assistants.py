@@ -52,25 +52,30 @@ class AssistantReply(TypedDict):
 
 
 def value_personas(
-    method: PersonaMethod, people: Respondents, *, progress: Progress | None = None
+    method: PersonaMethod,
+    people: Respondents,
+    conditions: Sequence[str] = CONDITIONS,
+    *,
+    progress: Progress | None = None,
 ) -> dict[str, list[Persona]]:
     """Condition -> one persona a person: aligned, misaligned and, for the original, nobody.
 
-    people: their answers to the tuning items are read, nothing else.
-    progress: called with (steps done, steps), for both groups of personas together.
+    people: their answers to the tuning items are read, nothing else. conditions: which to make.
+    progress: called with (steps done, steps), for all groups of personas together.
     """
     known = people.only(people.inventory.tuning)
+    answers = {ALIGNED: known, MISALIGNED: mirrored(known)}
+    making = [condition for condition in answers if condition in conditions]
     made: dict[str, list[Persona]] = {}
-    for number, (condition, answers) in enumerate(
-        ((ALIGNED, known), (MISALIGNED, mirrored(known)))
-    ):
+    for number, condition in enumerate(making):
 
         def advance(done: int, total: int, number: int = number) -> None:
             if progress is not None:
-                progress(number * total + done, 2 * total)
+                progress(number * total + done, len(making) * total)
 
-        made[condition] = method.personas(answers, progress=advance)
-    made[ORIGINAL] = [PLAIN] * len(people)
+        made[condition] = method.personas(answers[condition], progress=advance)
+    if ORIGINAL in conditions:
+        made[ORIGINAL] = [PLAIN] * len(people)
     return made
 
 

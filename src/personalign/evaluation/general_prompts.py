@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from personalign.errors import EvaluationError
+from personalign.evaluation.text_files import read_text
 
 ENDINGS = (".jsonl", ".txt")
 
@@ -48,7 +49,7 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     if not source.is_file():
         raise EvaluationError(f"There is no file of prompts at {source}; check the path.")
     prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(source.read_text("utf-8-sig").split("\n"), 1):
+    for number, line in enumerate(read_text(source).split("\n"), 1):
         if not line.strip():
             continue
         prompt = Prompt(str(number), line.strip())

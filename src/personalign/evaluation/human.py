@@ -25,6 +25,7 @@ from scipy import stats
 from personalign.errors import EvaluationError, MissingPackageError
 from personalign.evaluation.blind import Key
 from personalign.evaluation.contest import Shares, shares_of
+from personalign.evaluation.text_files import read_text
 
 VOTES = ("A", "B", "neither")
 """What a vote may be."""
@@ -213,7 +214,7 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         )
     if not path.is_file():
         raise EvaluationError(f"There is no file of votes at {path}; check the path.")
-    text = path.read_text("utf-8-sig")
+    text = read_text(path)
     if path.suffix == ".csv":
         reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
         for row in reader:

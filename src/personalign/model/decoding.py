@@ -69,7 +69,7 @@ def next_tokens(
     Raises SteeringError when steering makes logits non-finite, ModelError when a prompt is longer
     than the model's context.
     """
-    budget = _budget(decoder, prompts, sampling.max_new_tokens)
+    budget = tokens_left(decoder, prompts, sampling.max_new_tokens)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     batch = _Batch(decoder, personas)
     logits = batch.read_prompts(prompts, begun)
@@ -206,7 +206,7 @@ def _choose(
     return order.gather(-1, torch.minimum(place, last))[:, 0]
 
 
-def _budget(decoder: Decoder, prompts: Sequence[Sequence[int]], wanted: int) -> int:
+def tokens_left(decoder: Decoder, prompts: Sequence[Sequence[int]], wanted: int) -> int:
     """How many tokens may follow before the longest prompt reaches the end of the context."""
     context = context_length(decoder)
     longest = max(map(len, prompts))

@@ -144,15 +144,20 @@ def check_finite(logits: torch.Tensor, personas: Sequence[Persona]) -> None:
     if not bool(broken.any()):
         return
     rows = broken.nonzero().flatten().tolist()
-    persona = next((personas[row] for row in rows if personas[row].steers), None)
-    if persona is None:
-        raise ModelError(
+    steered = (personas[row] for row in rows if personas[row].steers)
+    raise not_finite(next(steered, personas[rows[0]]), f" (row {rows[0]})")
+
+
+def not_finite(persona: Persona, where: str = "") -> SteeringError | ModelError:
+    """The error of a row whose logits are not finite. where: which row, for the message."""
+    if not persona.steers:
+        return ModelError(
             "The model's own logits are not finite, without any steering; its weights are "
             "damaged or its dtype is too narrow (try float32 or bfloat16)."
         )
-    raise SteeringError(
-        f"With alpha {persona.alpha:g} the model's logits are no longer finite (row {rows[0]}); "
-        "choose a smaller alpha, usually between 0 and 10."
+    return SteeringError(
+        f"With alpha {persona.alpha:g} the model's logits are no longer finite{where}; choose a "
+        "smaller alpha, usually between 0 and 10."
     )
 
 

@@ -14,11 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from personalign.model.persona import Scope
+from personalign.server.store import NAME
 
 MOST_STOPS, MOST_ALTERNATIVES = 4, 20
 """Stop strings of a request, and alternatives a token: OpenAI's limits."""
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+NAME_PATTERN = f"^{NAME.pattern}$"
 """Names of personas: they are folders on disk and parts of a model's name."""
 
 

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from personalign.errors import EngineClosed, EngineFull, MethodError, ModelError
+from personalign.errors import EngineClosed, EngineFull, MethodError
 from personalign.model.adapter_files import adapter_digest
 from personalign.model.adapters import Adapter, load_adapter
+from personalign.model.decoding import tokens_left
 from personalign.model.generate import persona_chat
 from personalign.model.persona import Persona
-from personalign.model.questions import context_length
 from personalign.model.steer import row_displacements
 from personalign.server.gate import Gate
 from personalign.server.loop import StepLoop, Waiting
@@ -169,17 +169,6 @@ class Engine:
             self._changed.notify_all()
         return waiting.row.ticket
 
-    def warm(self, persona: Persona) -> None:
-        """Lay a persona into a free slot soon, so that its first reply finds it there.
-
-        Where no slot is free nothing happens: nobody is put out for a reply that may never come.
-        """
-        if persona.steers and self._loop.slots.used < self._loop.slots.slots:
-            steps = row_displacements(self.decoder, [persona])
-            with self._changed:
-                self._loop.to_place.append((persona.steering_key, steps))
-                self._changed.notify_all()
-
     @contextmanager
     def alone(self) -> Iterator[Decoder]:
         """The decoder for the caller's own use; all replies stand still until the block ends."""
@@ -265,7 +254,7 @@ class Engine:
             ticket=Ticket(request, Usage(len(prompt))),
             prompt=prompt,
             pushed_from=begins if generated_only else 0,
-            most=self._most(len(prompt), request.max_new_tokens),
+            most=tokens_left(self.decoder, [prompt], request.max_new_tokens),
             generator=torch.Generator().manual_seed(request.seed),
             text=ReplyText(self.decoder, request.stop),
             pushed=pushed,
@@ -274,18 +263,6 @@ class Engine:
         )
         self._loop.check_fits(row)
         return Waiting(row, adapter, key, steps)
-
-    def _most(self, prompt: int, wanted: int) -> int:
-        """How many tokens may follow a prompt."""
-        context = context_length(self.decoder)
-        if context is None:
-            return wanted
-        if prompt >= context:
-            raise ModelError(
-                f"The prompt is {prompt} tokens long, but {self.decoder.name} reads at most "
-                f"{context}; shorten the chat or the persona's system prompt."
-            )
-        return min(wanted, context - prompt)
 
     def _adapter(self, folder: str) -> Adapter:
         """An adapter ready to be laid on: read now, so that its files may go afterwards."""

@@ -18,7 +18,6 @@ import logging
 import os
 import re
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from typing import Any, Literal, get_args
 
 from filelock import FileLock
 
+from personalign.dataset.files import replacing
 from personalign.errors import ServingError
 
 log = logging.getLogger("personalign.server")
@@ -221,11 +221,5 @@ def _changing(path: Path, *, must_exist: bool = False) -> Iterator[list[Key]]:
         yield keys
         entries = [asdict(key) for key in keys]
         text = json.dumps({"format": FORMAT, "keys": entries}, indent=2) + "\n"
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:  # mkstemp's file is its owner's alone, and stays so
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path, private=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from personalign.errors import MethodError, ModelError, SteeringError
+from personalign.errors import MethodError
 from personalign.model.adapters import Adapter
 from personalign.model.residual import Site
+from personalign.model.steer import not_finite
 from personalign.server.prefixes import BLOCK, PrefixCache, block_keys
 from personalign.server.requests import Finish, Piece
 from personalign.server.rows import RaggedRows, Row, Rows, SoloRows
@@ -65,7 +66,7 @@ class _Batch:
 
 
 class StepLoop:
-    """What the engine's thread works on; `lock` guards `waiting` and `to_place`."""
+    """What the engine's thread works on; `lock` guards `waiting`."""
 
     def __init__(
         self,
@@ -87,7 +88,6 @@ class StepLoop:
         self.ragged = ragged
         self.lock = threading.Lock()
         self.waiting: deque[Waiting] = deque()
-        self.to_place: deque[tuple[str, Mapping[Site, torch.Tensor]]] = deque()
         self.dropping = False
         """Whether all that waits and runs is to be cancelled."""
         self.generated = 0
@@ -107,7 +107,7 @@ class StepLoop:
     @property
     def busy(self) -> bool:
         """Whether a turn would do anything."""
-        return bool(self.waiting or self.to_place or self.running)
+        return bool(self.waiting or self.running)
 
     def kv_bytes(self) -> int:
         """Bytes of the running rows' keys and values."""
@@ -125,10 +125,6 @@ class StepLoop:
 
     def turn(self) -> None:
         """One turn of the loop."""
-        while self.to_place:
-            key, steps = self.to_place.popleft()
-            if self.slots.used < self.slots.slots:
-                self.slots.place(key, steps)
         self._let_go()
         if not self._reading:
             self._admit()
@@ -289,7 +285,7 @@ class StepLoop:
         )
         for place, row in enumerate(rows):
             if not finite[place]:
-                self._end(batch, row, _not_finite(row))
+                self._end(batch, row, not_finite(row.ticket.request.persona))
                 continue
             if not row.reply:
                 self._keep(batch, row, row.keys)
@@ -345,16 +341,3 @@ class StepLoop:
 
     def _batch_of(self, row: Row) -> _Batch:
         return next(batch for batch in self._batches.values() if row in batch.rows.members)
-
-
-def _not_finite(row: Row) -> Exception:
-    persona = row.ticket.request.persona
-    if persona.steers:
-        return SteeringError(
-            f"With alpha {persona.alpha:g} the model's logits are no longer finite; choose a "
-            "smaller alpha, usually between 0 and 10."
-        )
-    return ModelError(
-        "The model's own logits are not finite, without any steering; its weights are damaged or "
-        "its dtype is too narrow (try float32 or bfloat16)."
-    )

@@ -102,8 +102,12 @@ class _EngineNumbers(Collector):
             yield GaugeMetricFamily(f"personalign_{name}", what, value=value)
         for name, value, what in (
             ("generated_tokens", stats.tokens_generated, "Tokens the engine has drawn."),
-            ("cache_hits", stats.cache_hits, "Prompts whose beginning had been read before."),
-            ("cache_misses", stats.cache_misses, "Prompts whose beginning had not."),
+            ("cache_hits", stats.cache_hits, "Tokens of prompts that had been read before."),
+            (
+                "cache_misses",
+                stats.cache_misses,
+                "Tokens of prompts that might have been, and had not.",
+            ),
         ):
             yield CounterMetricFamily(f"personalign_{name}", what, value=value)
 

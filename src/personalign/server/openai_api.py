@@ -159,16 +159,9 @@ async def _submit(
     )
     try:
         return await asyncio.to_thread(service.engine.submit, wanted)
-    except EngineFull:
+    except EngineFull as error:
         service.metrics.refused.labels("engine_full").inc()
-        waiting = service.engine.stats().queued
-        raise Refusal(
-            429,
-            f"{waiting} requests are waiting already, as many as this server keeps; try again "
-            "shortly.",
-            code="engine_full",
-            retry_after=_wait(service, waiting),
-        ) from None
+        raise Refusal(429, str(error), code="engine_full", retry_after=_wait(service)) from None
     except EngineClosed:
         raise Refusal(
             503, "The server is shutting down.", code="shutting_down", retry_after=5
@@ -197,20 +190,23 @@ def _longest(service: Service, given: int | None, usual: int, param: str) -> int
     return min(usual, most) if given is None else given
 
 
-def _wait(service: Service, waiting: int) -> float:
+def _wait(service: Service) -> float:
     """Seconds until there may be room: what waits, at the pace replies have had so far."""
     replies = service.metrics.replies_timed()
     if replies is None:
         return 1.0
     count, seconds = replies
-    batch = max(service.engine.stats().running, 1)
-    return min(max(math.ceil(waiting / batch * seconds / count), 1), 60)
+    stats = service.engine.stats()
+    turns = stats.queued / max(stats.running, 1)
+    return min(max(math.ceil(turns * seconds / count), 1), 60)
 
 
 def _model(service: Service, choice: Choice) -> dict[str, Any] | None:
     """A model as OpenAI describes one; None where the persona is gone."""
     try:
-        created = service.started if choice.persona is None else service.written(choice.persona)
+        created = (
+            service.started if choice.persona is None else service.personas.written(choice.persona)
+        )
     except UnknownPersonaError:
         return None
     return {

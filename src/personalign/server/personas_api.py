@@ -148,7 +148,7 @@ def _person(body: PersonaBody) -> Respondents:
 def _told(service: Service, name: str) -> dict[str, Any] | None:
     """A persona as an object; None where it is gone."""
     try:
-        created, persona = service.written(name), service.personas.get(name)
+        created, persona = service.personas.written(name), service.personas.get(name)
     except UnknownPersonaError:
         return None
     except PersonaError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from personalign.errors import PersonaError, UnknownPersonaError
-from personalign.model.persona import PERSONA_FILE, PLAIN, Persona
+from personalign.model.persona import PLAIN, Persona
 from personalign.server.jobs import PersonaMaker
 from personalign.server.keys import Key, KeyRing
 from personalign.server.limits import Limits
@@ -111,16 +111,6 @@ class Service:
     def ready(self) -> bool:
         """Whether it takes requests: the personas were read once, and it is not about to end."""
         return not self.draining and self.personas.wait(0)
-
-    def written(self, name: str) -> int:
-        """When a persona was last written, in seconds since 1970.
-
-        Raises UnknownPersonaError where there is none.
-        """
-        try:
-            return int((self.personas.folder / name / PERSONA_FILE).stat().st_mtime)
-        except OSError:
-            raise UnknownPersonaError(f"There is no persona {name!r} here.") from None
 
     def visible(self, key: Key) -> list[str]:
         """Names of the personas a key may know of."""

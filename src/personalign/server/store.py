@@ -15,11 +15,10 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from personalign.errors import PersonaError, PersonalignError, UnknownPersonaError
+from personalign.errors import PersonaError, UnknownPersonaError
 from personalign.model.persona import PERSONA_FILE, Persona
 
 if TYPE_CHECKING:
@@ -42,13 +41,11 @@ class PersonaStore:
         decoder: Decoder | None = None,
         *,
         look_every: float = 2.0,
-        on_load: Callable[[Persona], object] | None = None,
     ) -> None:
         """folder: made if it is missing. decoder: personas of another model are refused.
 
         look_every: seconds between two looks at the directory; 0 looks only when `refresh` is
-        called, and once at the beginning. on_load: told of every persona that is new or replaced,
-        e.g. `Engine.warm`.
+        called, and once at the beginning.
         """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +53,6 @@ class PersonaStore:
         self.look_every = look_every
         self.broken: dict[str, str] = {}
         """Name -> why its folder cannot be read."""
-        self._on_load = on_load
         self._personas: dict[str, Persona] = {}
         self._stamps: dict[str, Stamp] = {}
         self._lock = threading.RLock()
@@ -96,6 +92,16 @@ class PersonaStore:
             near = difflib.get_close_matches(name, self._personas, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise UnknownPersonaError(f"There is no persona {name!r} here.{hint}")
+
+    def written(self, name: str) -> int:
+        """When a persona was last written, in seconds since 1970.
+
+        Raises UnknownPersonaError where there is none.
+        """
+        stamp = self._stamps.get(name) or self._stamp(name)
+        if stamp is None:
+            raise UnknownPersonaError(f"There is no persona {name!r} here.")
+        return stamp[0] // 10**9
 
     def put(self, name: str, persona: Persona, *, keep_answers: bool = False) -> Persona:
         """Write a persona and serve it from now on; one of the same name is replaced.
@@ -176,11 +182,6 @@ class PersonaStore:
             return
         self._personas[name], self._stamps[name] = persona, stamp
         self.broken.pop(name, None)
-        if self._on_load is not None:
-            try:
-                self._on_load(persona)
-            except PersonalignError as error:  # whoever asks this persona is told as well
-                log.warning("The persona %s cannot be made ready. %s", name, error)
 
     def _forget(self, name: str) -> None:
         self._personas.pop(name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -15,7 +16,7 @@ from personalign.bench.measures import MEASURES
 from personalign.bench.run.compare import compare_runs
 from personalign.bench.run.folder import RunFolder
 from personalign.bench.run.gather import gathered, sections
-from personalign.bench.run.report import PAGE, write_run_report
+from personalign.bench.run.report import NUMBERS, PAGE, write_run_report
 from personalign.bench.run.run import run_bench
 from personalign.errors import EvaluationError
 
@@ -129,7 +130,7 @@ class _Page(HTMLParser):
 
 @pytest.mark.slow
 def test_the_page_asks_for_nothing_and_every_table_is_a_file_too(done: RunFolder) -> None:
-    page = write_run_report(done)
+    page = write_run_report(done, sections(done))
     text = page.read_text("utf-8")
     seen = _Page()
     seen.feed(text)
@@ -147,6 +148,11 @@ def test_the_page_asks_for_nothing_and_every_table_is_a_file_too(done: RunFolder
         for figure in section.figures:
             assert re.search(r"\d|people", figure.caption), figure.caption
     assert not (done.folder / PAGE).exists()
+    numbers = json.loads((page.parent / NUMBERS).read_text("utf-8"))
+    score = numbers["How close the answers come"]["methods"]["pas"]["composite"]
+    (row,) = (row for row in tables[0].rows if row[0] == "pas")
+    assert str(row[1]).startswith(f"{score:.2f} (")
+    assert set(numbers["Does the persona follow the person?"]) == {"none", "pas", "two"}
 
 
 @pytest.mark.slow
@@ -174,7 +180,7 @@ def test_a_run_that_is_not_finished_says_what_is_missing(
     folder = run_bench(toml, tmp_path / "out")
     for path in list(folder.folder.glob("few-shot-*/people-00002*")):
         path.unlink()
-    text = write_run_report(folder).read_text("utf-8")
+    text = write_run_report(folder, sections(folder)).read_text("utf-8")
     assert "This run is not finished" in text and "aligned of few-shot (seed 0): 2 of 3" in text
     assert [m.name for m in gathered(folder)["aligned"].measured] == ["none"]
     for path in list(folder.folder.glob("none-*/*.npz")):

@@ -33,7 +33,7 @@ def test_a_worker_that_is_killed_changes_nothing(
             workers = [
                 process
                 for process in psutil.process_iter(["cmdline"])
-                if (process.info["cmdline"] or [""])[0].startswith("ray::_Worker")
+                if (process.info["cmdline"] or [""])[0].startswith("ray::Worker")
             ]
             workers[0].kill()
             killed.append(workers[0].pid)

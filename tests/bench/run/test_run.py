@@ -13,10 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from personalign.bench.run.executors import InProcess
 from personalign.bench.run.folder import LOCK, RunFolder
-from personalign.bench.run.gather import gathered, standing
+from personalign.bench.run.gather import gathered, sections, standing
 from personalign.bench.run.run import run_bench
 from personalign.errors import EvaluationError, MethodError, ModelError
 
@@ -192,8 +193,55 @@ def test_what_a_worker_refuses_reaches_the_user(toml: Path, tmp_path: Path) -> N
     with pytest.raises(MethodError, match="few-shot is to list 0 answers"):
         run_bench(toml, tmp_path / "out", workers=2)
     toml.write_text(toml.read_text().replace('name = "', 'name = "/nowhere'))
-    with pytest.raises(ModelError):
-        run_bench(toml, tmp_path / "other")
+    for workers in (1, 2):
+        with pytest.raises(ModelError, match="/nowhere"):
+            run_bench(toml, tmp_path / "other", workers=workers)
+
+
+def test_a_claim_that_was_cut_short_is_taken_up(toml: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "source.txt").write_text("somewhere\n")
+    (out / ".run.abc.toml").write_text("title = ")
+    assert run_bench(toml, out).finished
+
+
+def test_people_methods_are_developed_on_are_refused(toml: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from personalign.dataset.simulate import simulate
+
+    replace(simulate(3, seed=1), split="tuning").write(tmp_path / "people.json")
+    toml.write_text(toml.read_text().replace("simulated = 3\nseed = 3", 'file = "people.json"'))
+    with pytest.raises(EvaluationError, match="tuning"):
+        run_bench(toml, tmp_path / "out")
+    allowed = 'file = "people.json"\non_tuning_people = true'
+    toml.write_text(toml.read_text().replace('file = "people.json"', allowed))
+    (section,) = sections(run_bench(toml, tmp_path / "out"))
+    assert "tuning part, on whom methods are developed" in " ".join(section.tables[0].notes)
+
+
+def test_the_process_gets_its_threads_back(toml: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run_bench(toml, tmp_path / "out")
+        assert torch.get_num_threads() == 2
+        toml.write_text(toml.read_text().replace('name = "', 'name = "/nowhere'))
+        with pytest.raises(ModelError):
+            run_bench(toml, tmp_path / "other")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_the_report_does_not_average_is_measured_with_one_seed(
+    toml: Path, tmp_path: Path
+) -> None:
+    toml.write_text(toml.read_text() + "\n[evaluations.effects]\n")
+    found = gathered(run_bench(toml, tmp_path / "out"))
+    assert set(found["aligned"].blocks) == {(m, s) for m in ("none", "few-shot") for s in (0, 1)}
+    assert set(found["effects"].blocks) == {("none", 0), ("few-shot", 0)}
 
 
 def test_a_unit_that_always_ends_its_process_gives_up_with_its_name(

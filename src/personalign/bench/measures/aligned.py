@@ -33,9 +33,13 @@ class Aligned(Measure):
     name = "aligned"
     description = "How far the answers are from the people's own, held-out items (Table 1)."
     Settings = AlignedSettings
-    needs_decoder = False
+    every_seed = True
     needs_personas = False
     settings: AlignedSettings
+
+    @property
+    def needs_decoder(self) -> bool:
+        return self.settings.max_kl is not None  # nothing is pushed behind an API
 
     def ask(self, asked: Asked) -> RawBlock:
         items = asked.people.inventory.held_out

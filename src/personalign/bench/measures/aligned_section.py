@@ -24,7 +24,7 @@ from personalign.bench.rows import (
     reference_rows,
     row_of,
 )
-from personalign.bench.summary import findings, setting
+from personalign.bench.summary import findings, setting, to_json
 from personalign.bench.table import (
     AGAINST,
     best_first,
@@ -134,6 +134,7 @@ def groups_section(gathered: Gathered, by: Sequence[str], smallest: int) -> Sect
     """The composite split by who people are; see `evaluation/fairness.py`."""
     from personalign.bench.fairness import (
         fairness_figure,
+        fairness_json,
         gaps_table,
         groups_table,
     )
@@ -152,6 +153,7 @@ def groups_section(gathered: Gathered, by: Sequence[str], smallest: int) -> Sect
         title="Closer to some than to others?",
         said=("The same composites, by who the people are.",),
         tables=(groups_table(found, command=command), gaps_table(found, command=command)),
+        numbers=fairness_json(found),
         figures=(
             Figure(
                 fairness_figure(found[best], best, "aligned-groups"),
@@ -203,6 +205,7 @@ def aligned_section(gathered: Gathered, *, references: bool) -> Section:
             ),
         ),
         tables=(main_table(seeded, gathered.command),),
+        numbers=to_json(whole),
         figures=tuple(figures),
     )
 

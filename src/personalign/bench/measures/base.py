@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -72,6 +72,8 @@ class Section:
     """Figures."""
     examples: tuple[Example, ...] = ()
     """Texts."""
+    numbers: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Every number, as JSON values; they go into the report's `numbers.json`."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +151,22 @@ class Measure(ABC):
     """One line on what it measures."""
     Settings: ClassVar[type[MeasureSettings]] = MeasureSettings
     """What may be set."""
-    needs_decoder: ClassVar[bool] = True
-    """Whether it looks inside the model, so that a model behind an API will not do."""
+    every_seed: ClassVar[bool] = False
+    """Whether it is measured with every seed of the run, and averaged; else with the first."""
     needs_personas: ClassVar[bool] = True
     """Whether only methods that make personas can be measured."""
 
     def __init__(self, settings: MeasureSettings) -> None:
         self.settings = settings
+
+    @property
+    def needs_decoder(self) -> bool:
+        """Whether it looks inside the model, so that a model behind an API will not do."""
+        return True
+
+    def seeds(self, spec: RunSpec) -> tuple[int, ...]:
+        """The seeds it is measured with."""
+        return spec.seeds if self.every_seed else spec.seeds[:1]
 
     def people(self, people: Respondents) -> Respondents:
         """Whom it measures: the run's people, unless it brings its own."""

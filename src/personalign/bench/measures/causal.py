@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from personalign.bench.measures.base import (
     Asked,
@@ -14,17 +13,17 @@ from personalign.bench.measures.base import (
 )
 from personalign.bench.store import RawBlock
 
-if TYPE_CHECKING:
-    pass
-
 
 class Causal(Measure):
     """Every person's answers raised by one, aligned again, and what that did to each trait."""
 
     name = "causal"
     description = "What raising a person's traits by one does to the persona's (Figure 14)."
-    needs_decoder = False
     needs_personas = False
+
+    @property
+    def needs_decoder(self) -> bool:
+        return False
 
     def ask(self, asked: Asked) -> RawBlock:
         from personalign.evaluation.causal import measure_effects
@@ -38,6 +37,7 @@ class Causal(Measure):
 
     def report(self, gathered: Gathered) -> Sequence[Section]:
         from personalign.bench.causal import (
+            effects_json,
             effects_table,
             matrix_table,
             specificity_table,
@@ -62,6 +62,7 @@ class Causal(Measure):
                     "the persona's traits on the held-out items compared with those before. Seed "
                     f"{seed}.",
                 ),
+                numbers=effects_json(found, seed=seed),
                 tables=(
                     effects_table(found, seed=seed, command=gathered.command),
                     specificity_table(found, command=gathered.command),

@@ -65,7 +65,7 @@ class Cost(Measure):
 
     def report(self, gathered: Gathered) -> Sequence[Section]:
         from personalign.bench.cost_figure import cost_figure
-        from personalign.bench.cost_table import cost_notes, cost_table
+        from personalign.bench.cost_table import cost_json, cost_notes, cost_table
         from personalign.bench.svg import inline_svg
 
         costs = _costs(gathered)
@@ -83,6 +83,7 @@ class Cost(Measure):
                         wide=True,
                     ),
                 ),
+                numbers=cost_json(costs, against),
             )
         ]
 

@@ -74,12 +74,15 @@ class OpenEnded(Measure):
     name = "open-ended"
     description = "Statements lived out in text, judged in six levels (Figure 6, Tables 4 and 7)."
     Settings = OpenEndedSettings
-    needs_decoder = False
     settings: OpenEndedSettings
 
     def __init__(self, settings: MeasureSettings) -> None:
         super().__init__(settings)
         self._judges: dict[str, Judge] = {}
+
+    @property
+    def needs_decoder(self) -> bool:
+        return self.settings.judge == LIKELIHOOD
 
     def ask(self, asked: Asked) -> RawBlock:
         from personalign.evaluation.judge import ApiJudge
@@ -121,17 +124,11 @@ class OpenEnded(Measure):
         """The judge, kept: what it has judged it does not judge again."""
         if name not in self._judges:
             from personalign.dataset.files import cache_folder
-            from personalign.errors import EvaluationError
             from personalign.evaluation.judge import ApiJudge
             from personalign.evaluation.likelihood import LikelihoodJudge
             from personalign.model.api import ApiModel
 
             if name == LIKELIHOOD:
-                if not hasattr(model, "heads"):
-                    raise EvaluationError(
-                        f"The judge {LIKELIHOOD!r} reads probabilities inside the model, and "
-                        f"{model.name} is behind an API; give judge = 'api:NAME'."
-                    )
                 self._judges[name] = LikelihoodJudge(model, inventory=people.inventory)
             else:
                 key = self.settings.key_variable
@@ -146,6 +143,7 @@ class OpenEnded(Measure):
             examples,
             levels_table,
             notes,
+            open_ended_json,
             wins_svg,
             wins_table,
         )
@@ -188,6 +186,7 @@ class OpenEnded(Measure):
                     "what the person had answered.",
                 ),
                 tables=tuple(tables),
+                numbers=open_ended_json(found),
                 figures=tuple(figures),
                 examples=tuple(
                     Example(

@@ -68,7 +68,7 @@ class Reasoning(Measure):
 
     def __init__(self, settings: MeasureSettings) -> None:
         super().__init__(settings)
-        self._questions: list[QuestionSet] = []
+        self._questions: dict[int, list[QuestionSet]] = {}
 
     def people(self, people: Respondents) -> Respondents:
         """Made-up people at the ends of the traits."""
@@ -113,7 +113,7 @@ class Reasoning(Measure):
         return RawBlock({}, (0.0, 0.0), tuple(rows))
 
     def _read(self, seed: int) -> list[QuestionSet]:
-        if not self._questions:
+        if seed not in self._questions:  # of the order of options
             from personalign.bench.run.spec import expanded
             from personalign.evaluation.reasoning import read_questions
 
@@ -123,16 +123,17 @@ class Reasoning(Measure):
                 if wanted.data is None
                 else expanded(wanted.data, Path(), "evaluations.reasoning.data")
             )
-            self._questions = read_questions(
+            self._questions[seed] = read_questions(
                 wanted.tasks, folder, hub=wanted.hub, limit=wanted.limit, seed=seed
             )
-        return self._questions
+        return self._questions[seed]
 
     def report(self, gathered: Gathered) -> Sequence[Section]:
         from personalign.bench.reasoning import (
             accuracy_table,
             notes,
             reasoning_inline,
+            reasoning_json,
             replies_table,
         )
         from personalign.evaluation.reasoning import summarise_reasoning
@@ -165,6 +166,7 @@ class Reasoning(Measure):
                     Table.of_rich(accuracy_table(found), notes(found), gathered.command),
                     Table.of_rich(replies_table(found), (), gathered.command),
                 ),
+                numbers=reasoning_json(found),
                 figures=(
                     Figure(
                         reasoning_inline(found, "reasoning-accuracy"),

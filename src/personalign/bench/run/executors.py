@@ -16,7 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from personalign.bench.run.plan import Unit
-from personalign.bench.run.workbench import Facts, Workbench
+from personalign.bench.run.workbench import Facts, Workbench, Worker, compute_with
 from personalign.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -54,7 +54,12 @@ class InProcess(Executor):
     """One unit after another, here."""
 
     def __init__(self, spec: RunSpec, people: Respondents) -> None:
-        self.bench = Workbench(spec, people)
+        self._undo = compute_with(spec.threads)
+        try:
+            self.bench = Workbench(spec, people)
+        except BaseException:
+            self._undo()
+            raise
 
     def describe(self) -> Facts:
         return self.bench.describe()
@@ -69,7 +74,8 @@ class InProcess(Executor):
             yield unit, self.bench.do(unit, told)
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Give the process its threads back."""
+        self._undo()
 
 
 class Processes(Executor):
@@ -82,7 +88,13 @@ class Processes(Executor):
         self.pool = self._pool()
 
     def describe(self) -> Facts:
-        return self.pool.submit(_describe).result()
+        try:
+            return self.pool.submit(_describe).result()
+        except BrokenProcessPool as error:
+            raise EvaluationError(
+                "A process ended while it loaded the model. Perhaps memory ran out: use fewer "
+                "workers."
+            ) from error
 
     def run(self, units: Sequence[Unit], watch: Watch | None = None) -> Iterator[Done]:
         waiting = deque(units)
@@ -111,6 +123,7 @@ class Processes(Executor):
                 future.cancel()
 
     def close(self) -> None:
+        # An executor waits for what is under way; a run that stops does not.
         for process in list((self.pool._processes or {}).values()):
             process.terminate()
         self.pool.shutdown(wait=True, cancel_futures=True)
@@ -133,20 +146,20 @@ def given_up(unit: Unit, deaths: int) -> None:
         )
 
 
-_BENCH: list[Workbench] = []
+_WORKER: list[Worker] = []
 """A worker process's own."""
 
 
 def _begin(spec: RunSpec, people: Respondents) -> None:
-    _BENCH.append(Workbench(spec, people))
+    _WORKER.append(Worker(spec, people))
 
 
 def _describe() -> Facts:
-    return _BENCH[0].describe()
+    return _WORKER[0].describe()
 
 
 def _do(unit: Unit) -> dict[str, RawBlock]:
-    return _BENCH[0].do(unit)
+    return _WORKER[0].do(unit)
 
 
 def _died(future: Future[dict[str, RawBlock]]) -> bool:

@@ -84,7 +84,8 @@ class RunFolder:
                     f"one is {spec.digest[:8]}). Choose another folder with --out, or delete it."
                 )
             return
-        if any(path.name != LOCK for path in self.folder.iterdir()):
+        ours = (LOCK, SOURCE)  # and what a kill between the two left under a temporary name
+        if any(path.name not in ours and path.name[0] != "." for path in self.folder.iterdir()):
             raise EvaluationError(
                 f"{self.folder} holds other files and no run; choose an empty or new folder."
             )

@@ -66,10 +66,12 @@ def gathered(folder: RunFolder) -> dict[str, Gathered]:
     found = {}
     for name, measure in measures.items():
         # A method counts once all its seeds are there.
-        missing = {m for m, _ in blocks[name]} - {
-            m for m, _ in blocks[name] if all((m, s) in blocks[name] for s in spec.seeds)
+        complete = {
+            method
+            for method, _ in blocks[name]
+            if all((method, seed) in blocks[name] for seed in measure.seeds(spec))
         }
-        kept = {key: raw for key, raw in blocks[name].items() if key[0] not in missing}
+        kept = {key: raw for key, raw in blocks[name].items() if key[0] in complete}
         if kept:
             found[name] = Gathered(
                 spec=spec,

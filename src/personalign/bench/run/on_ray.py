@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from personalign.bench.run.executors import Done, Executor, Watch, given_up
 from personalign.bench.run.plan import Unit
-from personalign.bench.run.workbench import Facts, Workbench
+from personalign.bench.run.workbench import Facts, Worker
 from personalign.errors import EvaluationError, MissingPackageError, PersonalignError
 
 if TYPE_CHECKING:
     from personalign.bench.run.spec import RunSpec
-    from personalign.bench.store import RawBlock
     from personalign.dataset.people import Respondents
 
 CONNECT_SECONDS = 10.0
@@ -43,7 +42,6 @@ class OnRay(Executor):
         except ImportError as error:
             raise MissingPackageError("ray", "distributed", "Running on a cluster") from error
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         self.ray = ray
         self.began = not ray.is_initialized()
         if self.began:
@@ -66,7 +64,7 @@ class OnRay(Executor):
         resources: dict[str, Any] = {"num_cpus": spec.threads}
         if spec.model.device is not None and spec.model.device.startswith("cuda"):
             resources["num_gpus"] = 1
-        self.actor: Any = ray.remote(max_restarts=0, **resources)(_Worker)
+        self.actor: Any = ray.remote(max_restarts=0, **resources)(Worker)
         self.given = (ray.put(spec), ray.put(people))
         self.workers = workers
         self.actors: list[Any] = [self.actor.remote(*self.given) for _ in range(workers)]
@@ -117,25 +115,6 @@ class OnRay(Executor):
             self.ray.kill(actor)
         if self.began:
             self.ray.shutdown()
-
-
-class _Worker:
-    """An actor: a workbench that is set up by its first task, whose errors then reach the run."""
-
-    def __init__(self, spec: RunSpec, people: Respondents) -> None:
-        self.given = (spec, people)
-        self.bench: Workbench | None = None
-
-    def describe(self) -> Facts:
-        return self._ready().describe()
-
-    def do(self, unit: Unit) -> dict[str, RawBlock]:
-        return self._ready().do(unit)
-
-    def _ready(self) -> Workbench:
-        if self.bench is None:
-            self.bench = Workbench(*self.given)
-        return self.bench
 
 
 def _knock(address: str) -> None:

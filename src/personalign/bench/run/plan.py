@@ -91,7 +91,7 @@ def parts_of(
             if not measure.applies(method):
                 continue
             blocks = tuple(chunks(len(whom), min(spec.block, method.people_at_once)))
-            for seed in spec.seeds:
+            for seed in measure.seeds(spec):
                 key = RunKey(
                     method=method.name,
                     settings={

@@ -1,4 +1,4 @@
-"""A run as one HTML page, and its tables as Markdown, LaTeX and CSV files beside it.
+"""A run as one HTML page; beside it its tables as Markdown, LaTeX and CSV, its numbers as JSON.
 
 The page asks for nothing outside itself, follows the reader's light or dark setting, reads on a
 phone and prints. Every table has the command that makes its numbers again.
@@ -6,6 +6,7 @@ phone and prints. Every table has the command that makes its numbers again.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from importlib.resources import files
@@ -15,25 +16,29 @@ from typing import TYPE_CHECKING, Any
 from personalign.bench.export_table import ENDINGS
 from personalign.bench.measures.base import Section
 from personalign.bench.run.folder import SPEC, RunFolder
-from personalign.bench.run.gather import command, sections, standing
+from personalign.bench.run.gather import command, standing
 from personalign.dataset.files import replacing
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-PAGE = "index.html"
+PAGE, NUMBERS = "index.html", "numbers.json"
 
 
-def write_run_report(folder: RunFolder, out: Path | str | None = None) -> Path:
+def write_run_report(
+    folder: RunFolder, parts: Sequence[Section], out: Path | str | None = None
+) -> Path:
     """Write the page and the tables' files; what is not complete yet is left out and said.
 
-    out: a folder; the run's own "report" if left out. Returns the page's path.
-    Raises EvaluationError where nothing is complete, or the people's file has changed.
+    parts: of `gather.sections`. out: a folder; the run's own "report" if left out. Returns the
+    page's path.
     """
     target = Path(out) if out is not None else folder.folder / "report"
-    parts = sections(folder)
     with replacing(target / PAGE) as temporary:
         temporary.write_text(run_page(folder, parts), encoding="utf-8")
+    numbers = {part.title: part.numbers for part in parts if part.numbers}
+    with replacing(target / NUMBERS) as temporary:
+        temporary.write_text(json.dumps(numbers, indent=2, allow_nan=False) + "\n", "utf-8")
     for name, table in table_files(parts):
         for ending in ENDINGS:
             table.write(target / f"{name}{ending}")

@@ -79,6 +79,8 @@ class PeopleSpec(Part):
     """Of the simulation."""
     first: int | None = Field(default=None, ge=1)
     """Only the first so many."""
+    on_tuning_people: bool = False
+    """Score people of the tuning part of `personalign people split` all the same."""
 
     @model_validator(mode="after")
     def _one_source(self) -> PeopleSpec:
@@ -153,7 +155,8 @@ class RunSpec(Part):
     people: PeopleSpec
     methods: MethodsSpec
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    """Everything random is done once a seed."""
+    """Seeds of everything random; scores are averaged over them, other evaluations take the
+    first."""
     wording: Literal["papi", "reworded", "shuffled"] = "papi"
     """How items are put."""
     decision: Literal["mode", "median", "mean"] = "mode"
@@ -200,7 +203,12 @@ class RunSpec(Part):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def read_people(self, base: Path) -> Respondents:
-        """The people. base: the folder that relative paths begin at."""
+        """The people. base: the folder that relative paths begin at.
+
+        Raises EvaluationError for people who cannot be scored, such as those of a split's tuning
+        part, on whom methods are developed.
+        """
+        from personalign.bench.evaluate import check_people
         from personalign.dataset.papi import read_people
         from personalign.dataset.simulate import simulate
 
@@ -209,7 +217,9 @@ class RunSpec(Part):
             people = simulate(wanted.simulated, seed=wanted.seed)
         else:
             people = read_people(self.people_file(base), coordinate=wanted.coordinate)
-        return people if wanted.first is None else people.select(slice(0, wanted.first))
+        chosen = people if wanted.first is None else people.select(slice(0, wanted.first))
+        check_people(chosen, on_tuning_people=wanted.on_tuning_people)
+        return chosen
 
     def people_file(self, base: Path) -> Path:
         """Where the file of people is. Raises EvaluationError for a variable that is not set."""

@@ -41,6 +41,31 @@ class Facts:
     """Where it computes."""
 
 
+class Worker:
+    """A workbench that is set up by its first task, whose errors then reach the run.
+
+    What goes wrong while a process starts is lost with it.
+    """
+
+    def __init__(self, spec: RunSpec, people: Respondents) -> None:
+        self.given = (spec, people)
+        self.bench: Workbench | None = None
+
+    def describe(self) -> Facts:
+        """As `Workbench.describe`."""
+        return self._ready().describe()
+
+    def do(self, unit: Unit) -> dict[str, RawBlock]:
+        """As `Workbench.do`."""
+        return self._ready().do(unit)
+
+    def _ready(self) -> Workbench:
+        if self.bench is None:
+            compute_with(self.given[0].threads)
+            self.bench = Workbench(*self.given)
+        return self.bench
+
+
 class Workbench:
     """Loads the model once, then does unit after unit."""
 
@@ -50,11 +75,6 @@ class Workbench:
         Raises ModelError where it cannot be, EvaluationError for an evaluation that needs to look
         inside a model that is behind an API.
         """
-        import torch
-        from threadpoolctl import threadpool_limits
-
-        torch.set_num_threads(spec.threads)
-        threadpool_limits(spec.threads)
         self.spec = spec
         self.people = people
         self.measures = measures_of(spec)
@@ -62,8 +82,9 @@ class Workbench:
         for name, measure in self.measures.items():
             if measure.needs_decoder and not hasattr(self.model, "heads"):
                 raise EvaluationError(
-                    f"The evaluation {name} looks inside the model, and {self.model.name} is "
-                    "behind an API. Leave it out, or give a model whose weights can be loaded."
+                    f"The evaluation {name}, with these settings, looks inside the model, and "
+                    f"{self.model.name} is behind an API. Leave it out, give it a judge behind an "
+                    "API where it takes one, or give a model whose weights can be loaded."
                 )
         self._methods: dict[tuple[str, int], Method] = {}
 
@@ -140,6 +161,22 @@ class Workbench:
         made = build_method(spec.methods.kind(name), self.model, common=common, own=own)
         made.name = name  # what the run calls it: the same method may stand there several times
         return made
+
+
+def compute_with(threads: int) -> Callable[[], None]:
+    """Compute with so many threads in this process from now on; what is returned undoes it."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    limits = threadpool_limits(threads)
+
+    def undo() -> None:
+        limits.restore_original_limits()
+        torch.set_num_threads(before)
+
+    return undo
 
 
 def _load(spec: RunSpec) -> Model:

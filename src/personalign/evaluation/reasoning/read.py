@@ -70,8 +70,8 @@ def _file(folder: Path, task: ReasoningTask) -> Path:
 
 
 def _file_rows(path: Path, task: ReasoningTask) -> list[dict[str, Any]]:
-    text = path.read_text("utf-8")
     try:
+        text = path.read_text("utf-8")
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in text.splitlines() if line.strip()]
         found = json.loads(text)
