@@ -57,8 +57,10 @@ def text(number: int, method: str = "pas", person: str = "ann", said: str | None
     }
 
 
-def judge(server: Endpoint, cache: Path | None = None, **settings: Any) -> ApiJudge:
-    given = {"first_wait": 0.001, "timeout": 5.0, "tries": 4, "cache": cache}
+def judge(
+    server: Endpoint, cache: Path | None = None, *, calls: int = 4, **settings: Any
+) -> ApiJudge:
+    given = {"first_wait": 0.001, "timeout": 5.0, "tries": calls, "cache": cache}
     own = {k: settings.pop(k) for k in list(settings) if k in ("concurrency", "timeout")}
     return ApiJudge(ApiModel("parrot-small", server.url, **(given | own)), **settings)  # type: ignore[arg-type]
 
@@ -233,15 +235,14 @@ def test_a_storm_leaves_nothing_out_and_asks_nothing_twice(server, tmp_path: Pat
     storm = [acts.status(429, retry_after="0"), acts.status(500), nonsense, truncated, acts.cut]
     server.script = storm * 4
     rows = [text(n) for n in range(60)]
-    verdicts = judge(server, tmp_path).score(rows)
+    # 12 of the 20 acts are failed connections: one question may meet them all
+    verdicts = judge(server, tmp_path, calls=13).score(rows)
     assert len(verdicts) == 60
     assert all((v["score"] is None) == (v["reason"] is not None) for v in verdicts)
     readable = sum(v["score"] is not None for v in verdicts)
     assert readable >= 55
-    # connections that failed (12 of 20 acts) beside questions answered, each question once; one that
-    # met nothing but failures counts as asked, and was not answered
-    given_up = sum("failed after" in (v["reason"] or "") for v in verdicts)
-    assert len(server.requests) == 12 + sum(v["requests"] for v in verdicts) - given_up
+    # connections that failed (12 of 20 acts) beside questions answered, each question once
+    assert len(server.requests) == 12 + sum(v["requests"] for v in verdicts)
     before = len(server.requests)
     assert [v["score"] for v in judge(server, tmp_path).score(rows)] == [
         v["score"] for v in verdicts
