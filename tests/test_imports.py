@@ -1,6 +1,6 @@
 """Imports point one way.
 
-    inventory -> dataset, model -> methods -> evaluation -> bench -> server -> cli
+    inventory -> dataset, model -> methods -> evaluation -> bench -> server -> web -> cli
 
 A room imports itself and the rooms to its left. Rooms of one rank (dataset and model) do not
 import each other. errors.py is open to all; of the package itself a room takes the version, nothing
@@ -26,6 +26,7 @@ RANKS = (
     {"evaluation"},
     {"bench"},
     {"server"},
+    {"web"},
     {"cli"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

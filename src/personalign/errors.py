@@ -16,6 +16,7 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- ServingError          a server that is full or closed
     |   |-- EngineFull        too many requests are waiting
     |   `-- EngineClosed      it takes no more requests
+    |-- SiteError             a web site's database, key or settings that cannot be used
     |-- ApiError              an endpoint that is down, refuses, or makes no sense
     `-- MissingPackageError   an optional package that is not installed
 """
@@ -81,6 +82,10 @@ class EngineFull(ServingError):
 
 class EngineClosed(ServingError):
     """The engine is shutting down and takes no more requests."""
+
+
+class SiteError(PersonalignError):
+    """A web site's database, key or settings cannot be used."""
 
 
 class MissingPackageError(PersonalignError):

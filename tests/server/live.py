@@ -20,11 +20,14 @@ WAIT = 60
 
 
 @contextmanager
-def listening(service: Service) -> Iterator[str]:
-    """The service on a free port as long as the block runs; gives its address."""
+def listening(service: Service, app: Any = None) -> Iterator[str]:
+    """The service on a free port as long as the block runs; gives its address.
+
+    app: what answers, where it is more than the service's API.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     started = threading.Event()
-    server = Server(service, grace=WAIT, when_started=started.set)
+    server = Server(service, grace=WAIT, when_started=started.set, app=app)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     assert started.wait(WAIT), "the server did not start"

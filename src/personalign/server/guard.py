@@ -7,16 +7,15 @@ answered. Bodies are bounded in bytes and in time.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from personalign.server.inflow import bounded_body, declared_length, discard
 from personalign.server.keys import ANYONE, Key
 from personalign.server.refusals import Refusal
 
@@ -29,9 +28,6 @@ log = logging.getLogger("personalign.server")
 
 OPEN = ("/healthz", "/readyz", "/openapi.json")
 """What anybody may ask for, also of a server that is about to end."""
-
-DISCARDED, DISCARD_SECONDS = 8, 2.0
-"""How many times the largest body, and how long, is read on of a body that is refused."""
 
 
 class Guard:
@@ -65,7 +61,7 @@ class Guard:
         if scope["path"] in OPEN:
             await self.app(scope, receive, answer)
             return
-        request = Request(scope)
+        request, bounds = Request(scope), self.service.bounds
         with ExitStack() as held:
             try:
                 if self.service.draining and scope["path"] != "/metrics":
@@ -78,11 +74,13 @@ class Guard:
                 self.service.metrics.refused.labels(refusal.code or "other").inc()
                 refusal.headers.setdefault("connection", "close")
                 if "expect" not in request.headers:  # else the client waits before it sends more
-                    await self._discard(receive)
+                    await discard(receive, self.service.bounds.body_bytes)
                 await refusal.response()(scope, receive, answer)
                 return
             scope.setdefault("state", {})["key"] = key
-            await self.app(scope, self._bounded(receive), answer)
+            await self.app(
+                scope, bounded_body(receive, bounds.body_bytes, bounds.body_seconds), answer
+            )
 
     def _key(self, request: Request) -> Key:
         """Whose request it is."""
@@ -97,51 +95,8 @@ class Guard:
         return key
 
     def _check_length(self, request: Request) -> None:
-        told = request.headers.get("content-length", "")
-        if told.isascii() and told.isdigit() and int(told) > self.service.bounds.body_bytes:
+        if declared_length(request.scope) > self.service.bounds.body_bytes:
             raise _too_large(self.service.bounds.body_bytes)
-
-    async def _discard(self, receive: Receive) -> None:
-        """Read on for a while, so that a client that sends before it reads hears the refusal.
-
-        To close a connection with bytes unread resets it, and what was answered is lost.
-        """
-        left = DISCARDED * self.service.bounds.body_bytes
-        try:
-            async with asyncio.timeout(DISCARD_SECONDS):
-                while left > 0:
-                    message = await receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return
-        except TimeoutError:
-            return
-
-    def _bounded(self, receive: Receive) -> Receive:
-        """The body as it comes in, refused where it is too much or too slow."""
-        most, end = self.service.bounds.body_bytes, None
-        size, whole = 0, False
-
-        async def bounded() -> Message:
-            nonlocal size, whole, end
-            if whole:  # what comes now is the client going away
-                return await receive()
-            now = asyncio.get_running_loop().time()
-            end = end or now + self.service.bounds.body_seconds
-            try:
-                async with asyncio.timeout_at(end):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, headers={"connection": "close"}) from None
-            size += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if size > most:
-                if not whole:
-                    await self._discard(receive)
-                raise HTTPException(413, headers={"connection": "close"})
-            return message
-
-        return bounded
 
 
 class _Answer:

@@ -21,6 +21,8 @@ from personalign.errors import ServingError
 from personalign.server.app import create_app
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from personalign.server.service import Service
 
 GRACE = 30.0
@@ -37,17 +39,19 @@ def serve(
     port: int = 8000,
     grace: float = GRACE,
     ready: Callable[[str], object] = lambda _address: None,
+    app: ASGIApp | None = None,
 ) -> None:
     """Serve until told to end; then close the service.
 
-    port: 0 takes a free one. ready: called with the server's address once it listens.
+    port: 0 takes a free one. ready: called with the server's address once it listens. app: what
+    answers, where it is more than the service's API.
     Raises ServingError where the port cannot be had.
     """
     try:
         listener = _listen(host, port)
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
-        Server(service, grace=grace, when_started=lambda: ready(address)).run([listener])
+        Server(service, grace=grace, when_started=lambda: ready(address), app=app).run([listener])
     finally:
         service.close(drain=False)
 
@@ -56,11 +60,17 @@ class Server(uvicorn.Server):
     """uvicorn's server, which goes on listening until what it has begun is done."""
 
     def __init__(
-        self, service: Service, *, grace: float, when_started: Callable[[], object]
+        self,
+        service: Service,
+        *,
+        grace: float,
+        when_started: Callable[[], object],
+        app: ASGIApp | None = None,
     ) -> None:
+        """app: what answers, where it is more than the service's API."""
         super().__init__(
             uvicorn.Config(
-                create_app(service),
+                app or create_app(service),
                 log_config=None,
                 access_log=False,  # the guard writes one line a request
                 lifespan="off",

@@ -1,0 +1,1 @@
+"""The web application: questionnaire, profile, alignment, chat, studies, control."""

@@ -1,0 +1,1 @@
+"""Who a visitor is: accounts without e-mail, sessions, roles, API keys, sharing."""

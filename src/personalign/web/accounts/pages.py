@@ -1,0 +1,122 @@
+"""/sign-up, /sign-in, /sign-out and /language."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from personalign.web.accounts.phrases import PhraseError, read_phrase
+from personalign.web.accounts.sessions import sign_in, sign_out, sign_up
+from personalign.web.accounts.tables import Account
+from personalign.web.pages import forget_cookie, page, see, set_cookie
+from personalign.web.refusals import PageRefusal
+from personalign.web.site import site_of
+from personalign.web.texts import LANGUAGES
+from personalign.web.visitor import LANGUAGE_COOKIE, Anyone, address_of, become
+
+router = APIRouter()
+
+
+@router.get("/sign-up")
+def about_signing_up(request: Request, visitor: Anyone) -> Response:
+    """What an account is here, and the button that makes one."""
+    return page(request, "accounts/sign_up.html", open=site_of(request).settings.sign_up)
+
+
+@router.post("/sign-up")
+def make_account(request: Request, visitor: Anyone) -> Response:
+    """Make an account and show its phrase, this once."""
+    site = site_of(request)
+    if not site.settings.sign_up:
+        raise PageRefusal(403, "no_sign_up")
+    _count_try(request)
+    phrase, cookie = sign_up(site, visitor.language)
+    become(request, cookie, fresh=False)
+    response = page(request, "accounts/phrase.html", phrase=phrase)
+    set_cookie(response, site, cookie)
+    return response
+
+
+@router.get("/sign-in")
+def ask_phrase(request: Request, visitor: Anyone, next: str = "/") -> Response:
+    """Where the phrase is typed."""
+    return page(request, "accounts/sign_in.html", next=_local(next), problem=None)
+
+
+@router.post("/sign-in")
+def check_phrase(
+    request: Request,
+    visitor: Anyone,
+    phrase: Annotated[str, Form(max_length=500)] = "",
+    next: Annotated[str, Form(max_length=500)] = "/",
+) -> Response:
+    """Sign in, or say what is wrong with the phrase as far as that gives nothing away."""
+    site = site_of(request)
+    _count_try(request)
+    problem: tuple[str, dict[str, object]] | None = None
+    cookie = None
+    try:
+        cookie = sign_in(site, read_phrase(phrase))
+    except PhraseError as error:
+        if error.word is None:
+            problem = ("accounts.sign_in.count", {})
+        elif error.near is None:
+            problem = ("accounts.sign_in.unknown_word", {"word": error.word})
+        else:
+            problem = ("accounts.sign_in.misspelt", {"word": error.word, "near": error.near})
+    if cookie is None:
+        problem = problem or ("accounts.sign_in.unknown", {})
+        return page(request, "accounts/sign_in.html", 403, next=_local(next), problem=problem)
+    response = see(_local(next))
+    set_cookie(response, site, cookie)
+    return response
+
+
+@router.post("/sign-out")
+def leave(request: Request, visitor: Anyone) -> Response:
+    """End this browser's session."""
+    site = site_of(request)
+    sign_out(site, visitor.cookie)
+    response = see("/", "signed_out")
+    forget_cookie(response, site)
+    return response
+
+
+@router.post("/language")
+def choose_language(
+    request: Request,
+    visitor: Anyone,
+    language: Annotated[str, Form()],
+    back: Annotated[str, Form(max_length=500)] = "/",
+) -> Response:
+    """Choose the language of this browser, and of the account."""
+    if language not in LANGUAGES:
+        raise PageRefusal(400, "not_understood")
+    site = site_of(request)
+    if visitor.member is not None:
+        with site.database.writing() as session:
+            session.get_one(Account, visitor.member.id).language = language
+    response = see(_local(back))
+    response.set_cookie(
+        LANGUAGE_COOKIE, language, max_age=31_536_000, secure=site.settings.secure, samesite="lax"
+    )
+    return response
+
+
+def _count_try(request: Request) -> None:
+    """Count one try of this address; too many are refused, and written down."""
+    wait = site_of(request).pace.wait(address_of(request))
+    if wait > 0:
+        raise PageRefusal(429, "too_many_tries", retry_after=wait, forged=True)
+
+
+def _local(path: str) -> str:
+    """A path of this site; anything else is the first page.
+
+    >>> _local("/chat"), _local("//evil.example"), _local("https://evil.example")
+    ('/chat', '/', '/')
+    """
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if plain and path.isprintable() else "/"

@@ -1,0 +1,159 @@
+"""Signing up, in and out, and who a cookie's bearer is."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from personalign.web.accounts.phrases import (
+    hash_phrase,
+    lookup_of,
+    matches,
+    new_handle,
+    new_phrase,
+)
+from personalign.web.accounts.tables import Account, AccountRole, BrowserSession
+from personalign.web.audit.log import append
+from personalign.web.database.base import new_id, now
+
+if TYPE_CHECKING:
+    from personalign.web.site import Site
+
+TOUCH_EVERY = timedelta(hours=1)
+"""How often a visit is written down: often enough for retention, seldom enough to cost nothing."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account, as pages need it."""
+
+    id: str
+    handle: str
+    language: str
+    audit_name: str
+    roles: frozenset[str]
+    """Of accounts.tables.ROLES."""
+
+    def may(self, role: str) -> bool:
+        """Whether it has that role."""
+        return role in self.roles
+
+
+def sign_up(site: Site, language: str) -> tuple[str, str]:
+    """Make an account; gives its phrase, this once, and the cookie of a browser signed in to it."""
+    phrase = new_phrase()
+    hashed = hash_phrase(phrase)
+    with site.database.writing() as session:
+        lookup = lookup_of(site.vault, phrase)
+        while session.scalar(select(Account.id).where(Account.lookup == lookup)) is not None:
+            phrase = new_phrase()
+            lookup, hashed = lookup_of(site.vault, phrase), hash_phrase(phrase)
+        account = new_account(session, language)
+        account.lookup, account.phrase_hash = lookup, hashed
+        session.flush()
+        append(session, site.vault, "account.created", actor=account.audit_name)
+        return phrase, open_session(session, site, account)
+
+
+def new_account(session: Session, language: str) -> Account:
+    """A fresh account without a way to sign in yet."""
+    handle = new_handle()
+    while session.scalar(select(Account.id).where(Account.handle == handle)) is not None:
+        handle = new_handle()
+    account = Account(
+        id=new_id(),
+        handle=handle,
+        language=language,
+        audit_name=new_id(),
+        created_at=now(),
+        seen_at=now(),
+    )
+    session.add(account)
+    return account
+
+
+def sign_in(site: Site, phrase: str) -> str | None:
+    """The cookie of a new session for the account of a phrase, or None where there is none."""
+    with site.database.reading() as session:
+        lookups = [lookup_of(site.vault, phrase, key.id) for key in site.vault.keys]
+        account = session.scalars(select(Account).where(Account.lookup.in_(lookups))).first()
+    good = matches(None if account is None else account.phrase_hash, phrase)
+    with site.database.writing() as session:
+        found = session.get(Account, account.id) if good and account is not None else None
+        if found is None:
+            append(session, site.vault, "sign_in.refused", actor="")
+            return None
+        found.lookup = lookup_of(site.vault, phrase)  # under the newest key
+        append(session, site.vault, "sign_in", actor=found.audit_name)
+        return open_session(session, site, found)
+
+
+def open_session(session: Session, site: Site, account: Account) -> str:
+    """A browser's session in the caller's transaction; gives its cookie."""
+    token = secrets.token_urlsafe(32)
+    account.seen_at = now()
+    session.flush()  # the account first: the session refers to it
+    session.add(
+        BrowserSession(
+            token_hash=hashed(token),
+            account_id=account.id,
+            created_at=now(),
+            seen_at=now(),
+            expires_at=now() + site.settings.session,
+        )
+    )
+    return token
+
+
+def sign_out(site: Site, token: str) -> None:
+    """End a session: its cookie opens nothing from now on."""
+    with site.database.writing() as session:
+        found = session.get(BrowserSession, hashed(token))
+        if found is not None:
+            account = session.get_one(Account, found.account_id)
+            append(session, site.vault, "sign_out", actor=account.audit_name)
+            session.delete(found)
+
+
+def member_of(site: Site, token: str) -> Member | None:
+    """Who is signed in with a cookie; None for an unknown or ended one."""
+    with site.database.reading() as session:
+        rows = session.execute(
+            select(Account, AccountRole.role, BrowserSession.seen_at)
+            .join(BrowserSession, BrowserSession.account_id == Account.id)
+            .outerjoin(AccountRole, AccountRole.account_id == Account.id)
+            .where(BrowserSession.token_hash == hashed(token), BrowserSession.expires_at > now())
+        ).all()
+    if not rows:
+        return None
+    account = rows[0][0]
+    if now() - rows[0][2] > TOUCH_EVERY:
+        _touch(site, token)
+    roles = frozenset(role for _, role, _ in rows if role is not None)
+    return Member(account.id, account.handle, account.language, account.audit_name, roles)
+
+
+def end_old_sessions(session: Session) -> int:
+    """Delete the sessions that are over; how many."""
+    gone = session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now()))
+    return gone.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def hashed(token: str) -> bytes:
+    """What the database keeps of a random token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _touch(site: Site, token: str) -> None:
+    with site.database.writing() as session:
+        found = session.get(BrowserSession, hashed(token))
+        if found is not None:
+            found.seen_at = now()
+            found.expires_at = now() + site.settings.session
+            session.get_one(Account, found.account_id).seen_at = now()

@@ -1,0 +1,1 @@
+"""The site's database: SQLite with no set-up, or PostgreSQL."""

@@ -1,0 +1,67 @@
+"""Bringing a database's tables up to date, and checking that the site key is its own.
+
+The steps are Alembic's, in `migrations/versions`; each is run in a transaction, so that a database
+is of one version or the next. Two servers that start at once take turns.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from personalign.errors import SiteError
+from personalign.web.database.base import seal, unseal
+from personalign.web.database.tables import SiteFact
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+    from personalign.web.database.open import Database
+    from personalign.web.vault import Vault
+
+_CHECK = "key_check"
+_LOCK = 7_305_190
+"""PostgreSQL's advisory lock of whoever migrates."""
+
+
+def bring_up(database: Database, vault: Vault) -> None:
+    """Run the steps that are missing, then see that this key opens what the site's key sealed.
+
+    Raises SiteError where the database is of a newer version than this package, or the key is
+    another site's.
+    """
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    try:
+        with database.engine.execution_options(writes=True).begin() as connection:
+            if not database.sqlite:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        raise SiteError(
+            f"The database is of a version that this Personalign does not know ({error}). Install "
+            "the version it was last used with, or a newer one."
+        ) from error
+    with database.writing() as session:
+        fact = session.get(SiteFact, _CHECK)
+        if fact is None:
+            fact = SiteFact(name=_CHECK)
+            seal(vault, fact, "value", "this site's key")
+            session.add(fact)
+            return
+        try:
+            unseal(vault, fact, "value")
+        except SiteError as error:
+            raise SiteError(f"The site key is not the one of this database. {error}") from error
+
+
+def _config(connection: object) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(files(__package__) / "migrations"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,114 @@
+"""Opening the database, and its two kinds of transaction: reading and writing.
+
+SQLite is one file in WAL mode: readers never wait, writers go one after another, and a commit is on
+the disk before anybody is told (synchronous=FULL). What is deleted is overwritten (secure_delete).
+PostgreSQL is taken as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from personalign.errors import SiteError
+
+WAIT_SECONDS = 15
+"""How long a writer of SQLite waits for another process's."""
+
+
+class Database:
+    """One database; sessions of it from any thread."""
+
+    def __init__(self, url: str) -> None:
+        """url: of SQLAlchemy, sqlite:///FILE or postgresql://USER@HOST/NAME.
+
+        Nothing is connected yet. Raises SiteError for another kind of database.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise SiteError(
+                f"{url!r} is no address of a database; give sqlite:///FILE or "
+                "postgresql://USER:PASSWORD@HOST/NAME."
+            ) from error
+        kind = parsed.get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise SiteError(
+                f"The database is {kind}; this site keeps its data in sqlite or postgresql."
+            )
+        self.sqlite = kind == "sqlite"
+        self.url = parsed if self.sqlite else parsed.set(drivername="postgresql+psycopg")
+        self.engine = _open_sqlite(self.url) if self.sqlite else _open_postgresql(self.url)
+        self._writer = threading.Lock() if self.sqlite else nullcontext()
+
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None for PostgreSQL."""
+        return Path(str(self.url.database)) if self.sqlite else None
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one state of the database and changes nothing."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """One transaction: kept whole when the block ends, undone if it raises."""
+        engine = self.engine.execution_options(writes=True)
+        with self._writer, Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def check(self) -> None:
+        """Connect once; SiteError where the database cannot be reached."""
+        try:
+            with self.engine.connect():
+                pass
+        except OperationalError as error:
+            shown = self.url.render_as_string(hide_password=True)
+            raise SiteError(
+                f"The database {shown} cannot be opened: {str(error.orig).strip()}. Check its "
+                "address, and that it runs."
+            ) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _open_sqlite(url: Any) -> Engine:
+    path = Path(str(url.database))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, connect_args={"timeout": WAIT_SECONDS}, pool_size=16, max_overflow=48
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        path.chmod(0o600)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _open_postgresql(url: Any) -> Engine:
+    return create_engine(url, pool_size=16, max_overflow=48, pool_pre_ping=True)

@@ -1,0 +1,17 @@
+"""The first page: what this is, what it is not, and where to begin."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from personalign.web.pages import page
+from personalign.web.visitor import Anyone
+
+router = APIRouter()
+
+
+@router.get("/")
+def home(request: Request, visitor: Anyone) -> Response:
+    """The first page."""
+    return page(request, "home.html")

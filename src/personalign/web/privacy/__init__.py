@@ -1,0 +1,1 @@
+"""A person's own control: everything exported, everything deleted, nothing kept for too long."""

@@ -1,0 +1,96 @@
+"""When a page is not given: a page that says why, and what to do next."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from personalign.errors import PersonalignError, SiteError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+
+log = logging.getLogger("personalign.web")
+
+
+class PageRefusal(Exception):
+    """A page that is not given."""
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        forged: bool = False,
+        **values: object,
+    ) -> None:
+        """status: of HTTP. reason: text refusals.REASON.title and .text. values: of its places.
+
+        retry_after: seconds. forged: whether it is to be written into the audit log, as an attempt
+        to act in somebody's name.
+        """
+        super().__init__(reason)
+        self.status, self.reason, self.values = status, reason, values
+        self.retry_after, self.forged = retry_after, forged
+
+
+def install(app: FastAPI) -> None:
+    """Let every error come out as a page."""
+    for kind in (
+        PageRefusal,
+        RequestValidationError,
+        HTTPException,
+        PersonalignError,
+        Exception,
+    ):
+        app.add_exception_handler(kind, _answer)
+
+
+def _answer(request: Request, error: Exception) -> Response:
+    from personalign.web.pages import refused
+
+    refusal = _as_refusal(error)
+    if refusal.reason == "sign_in" and request.method == "GET":
+        return RedirectResponse(f"/sign-in?next={request.url.path}", 303)
+    if refusal.forged:
+        _write_down(request, refusal)
+    return refused(request, refusal)
+
+
+def _as_refusal(error: Exception) -> PageRefusal:
+    if isinstance(error, PageRefusal):
+        return error
+    if isinstance(error, RequestValidationError):
+        return PageRefusal(400, "not_understood")
+    if isinstance(error, HTTPException):
+        known = {404: "not_found", 405: "not_found", 413: "too_large", 408: "too_slow"}
+        return PageRefusal(error.status_code, known.get(error.status_code, "not_understood"))
+    if isinstance(error, PersonalignError) and not isinstance(error, SiteError):
+        return PageRefusal(HTTPStatus.BAD_REQUEST, "told", sentence=str(error))
+    log.error("A page failed because of a bug", exc_info=error)
+    return PageRefusal(500, "broken")
+
+
+def _write_down(request: Request, refusal: PageRefusal) -> None:
+    from personalign.web.audit.log import append
+    from personalign.web.site import site_of
+
+    site, visitor = site_of(request), getattr(request.state, "visitor", None)
+    member = None if visitor is None else visitor.member
+    route = getattr(request.scope.get("route"), "path", "other")
+    with site.database.writing() as session:
+        append(
+            session,
+            site.vault,
+            "refused",
+            actor="" if member is None else member.audit_name,
+            reason=refusal.reason,
+            route=route,
+        )

@@ -1,0 +1,1 @@
+"""Replies reported as problematic, and the moderators' queue."""

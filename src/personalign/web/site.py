@@ -1,0 +1,70 @@
+"""A running site: everything its pages need, opened once and closed once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from personalign.web.accounts.pace import SignInPace
+from personalign.web.database.migrate import bring_up
+from personalign.web.database.open import Database
+from personalign.web.settings import DATABASE_FILE, SiteSettings
+from personalign.web.texts import Texts, load_texts
+from personalign.web.vault import KEY_VARIABLE, Vault, new_key, vault_from, write_keys
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from personalign.server.service import Service
+
+
+@dataclass
+class Site:
+    """One site; made by `open_site`."""
+
+    settings: SiteSettings
+    database: Database
+    vault: Vault
+    services: Mapping[str, Service]
+    """Model's name -> what serves it; the first is chosen where nobody chooses."""
+    texts: Texts = field(default_factory=load_texts)
+    pace: SignInPace = field(default_factory=SignInPace)
+
+    @property
+    def service(self) -> Service:
+        """The first model's."""
+        return next(iter(self.services.values()))
+
+    def close(self) -> None:
+        """Close the database; the services are their owner's."""
+        self.database.close()
+
+
+def open_site(settings: SiteSettings, services: Mapping[str, Service]) -> Site:
+    """Open the database, bring its tables up to date, and check that the key is its key.
+
+    Where nothing is there yet (no key file, no key in the environment, no database address), the
+    folder, its key and its SQLite file are made.
+    Raises SiteError for a database that cannot be reached, and for a key that is not this
+    database's.
+    """
+    vault = _vault(settings)
+    database = Database(settings.database)
+    database.check()
+    bring_up(database, vault)
+    return Site(settings, database, vault, services)
+
+
+def site_of(request: HTTPConnection) -> Site:
+    """The site a request came to."""
+    return cast("Site", request.app.state.site)
+
+
+def _vault(settings: SiteSettings) -> Vault:
+    nothing_yet = settings.database_url is None and not (settings.folder / DATABASE_FILE).exists()
+    if nothing_yet and KEY_VARIABLE not in os.environ and not settings.keys.exists():
+        settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_keys(settings.keys, [new_key()])
+    return vault_from(settings.keys)
