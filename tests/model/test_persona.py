@@ -282,3 +282,15 @@ def test_a_shift_file_with_bad_values_is_refused(persona: Persona, tmp_path: Pat
     )
     with pytest.raises(PersonaError, match=r"is corrupt\. The directions .* not finite"):
         Persona.load(folder)
+
+
+def test_packed_and_unpacked_it_is_the_same(llama: Decoder) -> None:
+    persona = Persona(
+        "You are Ann.", shift=some_shift(llama), alpha=2.0, provenance=llama.provenance
+    )
+    again = Persona.unpack(persona.pack(), llama)
+    assert again == persona and again.key == persona.key
+    with pytest.raises(PersonaError, match="no packed persona"):
+        Persona.unpack(b"PK but no archive")
+    with pytest.raises(PersonaError, match="adapter"):
+        Persona(adapter="somewhere").pack()

@@ -16,9 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from personalign.errors import PersonaError, PersonalignError, SteeringError
-from personalign.model.adapter_files import adapter_digest, adapter_paths
-from personalign.model.files import replace_folder
+from personalign.errors import PersonaError, SteeringError
+from personalign.model.adapter_files import adapter_digest
 from personalign.model.residual import ResidualShift
 from personalign.model.shift import Shift
 
@@ -115,53 +114,9 @@ class Persona:
         Returns the folder. Raises PersonaError when the folder holds something else, the adapter is
         missing, or the provenance cannot be written as JSON.
         """
-        folder = Path(folder)
-        provenance = {
-            name: value
-            for name, value in self.provenance.items()
-            if keep_answers or name != ANSWERS_KEY
-        }
-        record = {
-            "format": FORMAT,
-            "system_prompt": self.system_prompt,
-            "alpha": self.alpha,
-            "scope": self.scope,
-            "adapter": None if self.adapter is None else {"digest": adapter_digest(self.adapter)},
-            "shift": None if self.shift is None else {"digest": self.shift.digest},
-            "residual": None if self.residual is None else {"digest": self.residual.digest},
-            "provenance": provenance,
-        }
-        try:
-            text = (
-                json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False, default=_as_list)
-                + "\n"
-            )
-        except (TypeError, ValueError) as error:
-            raise PersonaError(
-                f"The provenance of the persona cannot be written as JSON ({error}); keep it to "
-                "finite numbers, texts, lists and dictionaries."
-            ) from error
-        if folder.exists() and not (folder / PERSONA_FILE).exists() and any(_entries(folder)):
-            raise PersonaError(
-                f"{folder} exists and holds no persona, so it is not overwritten; name a new or "
-                "an empty folder."
-            )
-        files: dict[str, bytes | Path] = {PERSONA_FILE: text.encode()}
-        if self.shift is not None:
-            files[SHIFT_FILE] = _push_bytes(self.shift, _SHIFT_ARRAYS)
-        if self.residual is not None:
-            files[RESIDUAL_FILE] = _push_bytes(self.residual, _RESIDUAL_ARRAYS)
-        if self.adapter is not None:
-            for path in adapter_paths(self.adapter):
-                files[f"{ADAPTER_FOLDER}/{path.name}"] = path
-        ours = {PERSONA_FILE, SHIFT_FILE, RESIDUAL_FILE, ADAPTER_FOLDER}
-        try:
-            replace_folder(folder, files, ours=ours)
-        except OSError as error:
-            raise PersonaError(
-                f"The persona cannot be written to {folder}: {error.strerror or error}."
-            ) from error
-        return folder
+        from personalign.model.persona_files import save
+
+        return save(self, Path(folder), keep_answers=keep_answers)
 
     @classmethod
     def load(cls, folder: str | Path, decoder: Decoder | ApiModel | None = None) -> Persona:
@@ -170,155 +125,29 @@ class Persona:
         Raises PersonaError when a file is missing, corrupt or truncated, when the persona belongs
         to another model (both are named), or when its shift does not fit the decoder's heads.
         """
-        folder = Path(folder)
-        record = _read_record(folder)
-        stream = record.get("residual")  # absent in personas of older versions
-        try:
-            persona = cls(
-                system_prompt=_text(record, "system_prompt"),
-                shift=None if record["shift"] is None else _read_shift(folder, record["shift"]),
-                residual=None if stream is None else _read_residual(folder, stream),
-                alpha=record["alpha"],
-                scope=record["scope"],
-                adapter=_read_adapter(folder, record["adapter"]),
-                provenance=dict(record["provenance"]),
-            )
-        except PersonaError:
-            raise
-        except PersonalignError as error:
-            raise PersonaError(f"The persona in {folder} is corrupt. {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise PersonaError(
-                f"{folder / PERSONA_FILE} is corrupt: {_reason(error)}. Make the persona again "
-                "with `personalign align`."
-            ) from error
-        if decoder is not None:
-            _check_model(folder, persona, decoder)
-        return persona
+        from personalign.model.persona_files import Folder, read
+
+        return read(Folder(Path(folder)), decoder)
+
+    def pack(self, *, keep_answers: bool = False) -> bytes:
+        """The same files as bytes, for where no folder is wanted.
+
+        Raises PersonaError as `save` does, and for an adapter, which is a folder of its own.
+        """
+        from personalign.model.persona_files import pack
+
+        return pack(self, keep_answers=keep_answers)
+
+    @classmethod
+    def unpack(cls, data: bytes, decoder: Decoder | ApiModel | None = None) -> Persona:
+        """Read what `pack` gave; checks and errors as of `load`."""
+        from personalign.model.persona_files import Packed, read
+
+        return read(Packed(data), decoder)
 
 
 PLAIN = Persona()
 """The model as it is, under the neutral system prompt."""
-
-
-def _check_model(folder: Path, persona: Persona, decoder: Decoder | ApiModel) -> None:
-    made_for = persona.provenance.get("fingerprint")
-    if made_for is not None and made_for != decoder.fingerprint:
-        name = persona.provenance.get("model", "an unnamed model")
-        raise PersonaError(
-            f"The persona in {folder} was made for the model {name} (fingerprint "
-            f"{str(made_for)[:12]}), not for {decoder.name} (fingerprint "
-            f"{decoder.fingerprint[:12]}). Load that model, or align the person on this one."
-        )
-    try:
-        if persona.shift is not None:
-            decoder.check_shift(persona.shift)
-        if persona.residual is not None:
-            decoder.check_residual(persona.residual)
-    except SteeringError as error:
-        raise PersonaError(
-            f"The persona in {folder} does not fit {decoder.name}. {error}"
-        ) from error
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    path = folder / PERSONA_FILE
-    if not path.is_file():
-        what = f"holds no {PERSONA_FILE}" if folder.is_dir() else "does not exist"
-        raise PersonaError(
-            f"{folder} {what}; name the folder of a persona that `personalign align` wrote."
-        )
-    try:
-        record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise PersonaError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        found = record.get("format") if isinstance(record, dict) else type(record).__name__
-        raise PersonaError(
-            f"{path} has format {found!r}; this version of Personalign reads format {FORMAT}."
-        )
-    return record
-
-
-def _read_shift(folder: Path, entry: dict[str, Any]) -> Shift:
-    shift = Shift(**_read_arrays(folder / SHIFT_FILE, _SHIFT_ARRAYS))
-    _check_digest(folder / SHIFT_FILE, shift, entry)
-    return shift
-
-
-def _read_residual(folder: Path, entry: dict[str, Any]) -> ResidualShift:
-    residual = ResidualShift(**_read_arrays(folder / RESIDUAL_FILE, _RESIDUAL_ARRAYS))
-    _check_digest(folder / RESIDUAL_FILE, residual, entry)
-    return residual
-
-
-def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        arrays = load(path.read_bytes())
-        return {name: arrays[name] for name in names}
-    except FileNotFoundError as error:
-        raise PersonaError(f"{path} is missing, but {PERSONA_FILE} names it.") from error
-    except KeyError as error:
-        raise PersonaError(f"{path} is corrupt: it has no {error.args[0]}.") from error
-    except (OSError, SafetensorError, ValueError) as error:
-        raise PersonaError(f"{path} is corrupt or truncated: {error}.") from error
-
-
-def _check_digest(path: Path, push: Shift | ResidualShift, entry: dict[str, Any]) -> None:
-    if push.digest != entry["digest"]:
-        raise PersonaError(
-            f"{path} is not the shift that {PERSONA_FILE} names (its digest is "
-            f"{push.digest[:12]}, not {str(entry['digest'])[:12]}); one of them was changed."
-        )
-
-
-def _read_adapter(folder: Path, entry: dict[str, Any] | None) -> str | None:
-    if entry is None:
-        return None
-    place = folder / ADAPTER_FOLDER
-    if adapter_digest(place) != entry["digest"]:
-        raise PersonaError(
-            f"{place} is not the adapter that {PERSONA_FILE} names; one of them was changed."
-        )
-    return str(place)
-
-
-_SHIFT_ARRAYS = ("layers", "heads", "directions", "sigmas")
-_RESIDUAL_ARRAYS = ("layers", "vectors")
-
-
-def _push_bytes(push: Shift | ResidualShift, arrays: tuple[str, ...]) -> bytes:
-    from safetensors.numpy import save
-
-    return save(
-        {name: getattr(push, name) for name in arrays},
-        metadata={"format": "personalign shift", "version": str(FORMAT)},
-    )
-
-
-def _as_list(value: Any) -> Any:
-    """numpy's and torch's numbers and arrays as Python's."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-def _text(record: dict[str, Any], name: str) -> str | None:
-    value = record[name]
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{name} is neither a text nor null")
-    return value
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else [folder]
-
-
-def _reason(error: Exception) -> str:
-    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _hash(*parts: object) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from personalign.web.accounts.pace import SignInPace
 from personalign.web.database.migrate import bring_up
 from personalign.web.database.open import Database
+from personalign.web.personas.shelf import PersonaShelf
 from personalign.web.settings import DATABASE_FILE, SiteSettings
 from personalign.web.texts import Texts, load_texts
 from personalign.web.vault import KEY_VARIABLE, Vault, new_key, vault_from, write_keys
@@ -31,6 +32,11 @@ class Site:
     """Model's name -> what serves it; the first is chosen where nobody chooses."""
     texts: Texts = field(default_factory=load_texts)
     pace: SignInPace = field(default_factory=SignInPace)
+    forget: list[Callable[[str], object]] = field(default_factory=list)
+    """Called with an account's id when it is deleted: what rooms hold of it in memory goes."""
+
+    def __post_init__(self) -> None:
+        self.shelf = PersonaShelf(self.database, self.vault, self.services)
 
     @property
     def service(self) -> Service:

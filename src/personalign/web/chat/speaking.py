@@ -1,0 +1,61 @@
+"""Having a persona say something: from messages to pieces of text, through the running engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from personalign.errors import EngineClosed, EngineFull
+from personalign.server.requests import Request
+from personalign.web.refusals import PageRefusal
+
+if TYPE_CHECKING:
+    from personalign.model.chat import Message
+    from personalign.model.persona import Persona
+    from personalign.server.service import Service
+
+LONGEST = 320
+"""Tokens of a reply in a page."""
+
+
+async def speak(
+    service: Service,
+    persona: Persona,
+    messages: Sequence[Message],
+    *,
+    longest: int = LONGEST,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> AsyncIterator[str]:
+    """The pieces of a reply as they are written; leaving early ends it.
+
+    messages: the turns so far, the person's last one at the end, without a system prompt.
+    Raises PageRefusal where the engine is full or closing, and what the engine raises.
+    """
+    prompt = await service.renderer.chat(persona, messages)
+    wanted = Request(prompt, persona, max_new_tokens=longest, temperature=temperature, seed=seed)
+    try:
+        ticket = await asyncio.to_thread(service.engine.submit, wanted)
+    except EngineFull:
+        raise PageRefusal(429, "busy", retry_after=5) from None
+    except EngineClosed:
+        raise PageRefusal(503, "closing", retry_after=10) from None
+    with ticket:
+        async for piece in ticket:
+            if piece.text:
+                yield piece.text
+
+
+async def say(
+    service: Service,
+    persona: Persona,
+    messages: Sequence[Message],
+    *,
+    longest: int = LONGEST,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> str:
+    """The whole reply; as `speak`."""
+    pieces = speak(service, persona, messages, longest=longest, temperature=temperature, seed=seed)
+    return "".join([piece async for piece in pieces]).strip()
