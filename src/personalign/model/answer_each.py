@@ -17,7 +17,7 @@ from personalign.model.memory import tokens_per_pass
 from personalign.model.persona import Persona
 from personalign.model.prompts import PAPI, Wording, chat_messages
 from personalign.model.questions import QuestionTokens, check_length, label_tokens
-from personalign.model.shared import BUSY_TOKENS, PASS_COST
+from personalign.model.shared import BUSY_TOKENS, pass_cost
 
 if TYPE_CHECKING:
     from personalign.inventory.items import Item
@@ -94,4 +94,4 @@ def _worth_a_pass(decoder: Decoder, prompt: str | None, questions: int) -> bool:
     if questions < 2:
         return False
     length = len(decoder.chat.encode(prompt or ""))
-    return (questions - 1) * length > 2 * PASS_COST.get(decoder.device.type, 100)
+    return (questions - 1) * length > 2 * pass_cost(decoder)

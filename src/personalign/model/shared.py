@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from personalign.model.heads import text_config
 from personalign.model.memory import tokens_per_pass
 from personalign.model.packing import Pack, lay_out
 from personalign.model.questions import QuestionTokens
@@ -44,7 +43,10 @@ BUSY_TOKENS = {"cpu": 2_560}
 """Rows * pack beyond which a pass only gets slower, by device; caches of CPUs are small."""
 
 PASS_COST = {"cpu": 40, "cuda": 700}
-"""What starting a forward pass costs, in tokens of work."""
+"""What starting a forward pass costs, in tokens of work, for models of `PASS_WIDTH` and wider."""
+
+PASS_WIDTH = 160
+"""Hidden width below which a token's work shrinks with its square, and a pass costs more of it."""
 
 PREFIX_COPY = 0.02
 """What copying a prefix token's keys and values costs, in tokens of work."""
@@ -256,10 +258,15 @@ def _room(decoder: Decoder, prefix: int, rows: int, tokens: int) -> int:
     as much as a token's matrix products, the cost per token, (c + rows * room * room / w) / room,
     is least at sqrt(c * w / rows).
     """
-    width = int(getattr(text_config(decoder.model), "hidden_size", 1024))
-    passes = PASS_COST.get(decoder.device.type, 100) + rows * prefix * PREFIX_COPY
-    best = sqrt(passes * KEYS_PER_WIDTH * width / rows)
+    passes = pass_cost(decoder) + rows * prefix * PREFIX_COPY
+    best = sqrt(passes * KEYS_PER_WIDTH * decoder.heads.hidden / rows)
     return int(min(max(best, 64), 1024, max(tokens, 64)))
+
+
+def pass_cost(decoder: Decoder) -> float:
+    """What starting a forward pass of this model costs, in tokens of work."""
+    narrow = max(1.0, (PASS_WIDTH / decoder.heads.hidden) ** 2)
+    return PASS_COST.get(decoder.device.type, 100) * narrow
 
 
 def _batches(
