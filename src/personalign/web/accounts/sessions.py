@@ -81,7 +81,7 @@ def new_account(session: Session, language: str) -> Account:
 def sign_in(site: Site, phrase: str) -> str | None:
     """The cookie of a new session for the account of a phrase, or None where there is none."""
     with site.database.reading() as session:
-        lookups = [lookup_of(site.vault, phrase, key.id) for key in site.vault.keys]
+        lookups = [lookup_of(site.vault, phrase, key) for key in site.vault.ids()]
         account = session.scalars(select(Account).where(Account.lookup.in_(lookups))).first()
     good = matches(None if account is None else account.phrase_hash, phrase)
     with site.database.writing() as session:

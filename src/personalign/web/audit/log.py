@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import DDL, event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from personalign.errors import SiteError
@@ -176,12 +176,3 @@ def guards(dialect: str) -> list[str]:
         for what in ("UPDATE", "DELETE")
         for statement in GUARDS[dialect]
     ]
-
-
-for _dialect in GUARDS:
-    for _statement in guards(_dialect):
-        event.listen(
-            AuditEntry.__table__,
-            "after_create",
-            DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect),  # type: ignore[no-untyped-call]
-        )

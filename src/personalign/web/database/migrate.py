@@ -39,12 +39,20 @@ def bring_up(database: Database, vault: Vault) -> None:
         with database.engine.execution_options(writes=True).begin() as connection:
             if not database.sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-            command.upgrade(_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         raise SiteError(
             f"The database is of a version that this Personalign does not know ({error}). Install "
             "the version it was last used with, or a newer one."
         ) from error
+    check_key(database, vault)
+
+
+def check_key(database: Database, vault: Vault) -> None:
+    """See that a key opens what the site's key sealed; the first key becomes the site's.
+
+    Raises SiteError for another site's key.
+    """
     with database.writing() as session:
         fact = session.get(SiteFact, _CHECK)
         if fact is None:
@@ -58,7 +66,25 @@ def bring_up(database: Database, vault: Vault) -> None:
             raise SiteError(f"The site key is not the one of this database. {error}") from error
 
 
-def _config(connection: object) -> Config:
+def version_of(database: Database) -> str | None:
+    """The last step that was run on a database; None for one without our tables."""
+    from alembic.runtime.migration import MigrationContext
+
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_version() -> str:
+    """The last step that this package knows."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(alembic_config(None)).get_current_head()
+    assert head is not None, "there is a first step"
+    return head
+
+
+def alembic_config(connection: object) -> Config:
+    """How Alembic finds the steps and the database they are run on."""
     from alembic.config import Config
 
     config = Config()
