@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from personalign.errors import SiteError
+from personalign.web.audit.log import begin
 from personalign.web.database.base import seal, unseal
 from personalign.web.database.tables import SiteFact
 
@@ -59,6 +60,7 @@ def check_key(database: Database, vault: Vault) -> None:
             fact = SiteFact(name=_CHECK)
             seal(vault, fact, "value", "this site's key")
             session.add(fact)
+            begin(session, vault)
             return
         try:
             unseal(vault, fact, "value")

@@ -46,6 +46,10 @@ class Database:
         self.sqlite = kind == "sqlite"
         self.url = parsed if self.sqlite else parsed.set(drivername="postgresql+psycopg")
         self.engine = _open_sqlite(self.url) if self.sqlite else _open_postgresql(self.url)
+        # PostgreSQL's default would let a later query of one session see more than an earlier one.
+        self._readers = self.engine
+        if not self.sqlite:
+            self._readers = self.engine.execution_options(isolation_level="REPEATABLE READ")
         self._writer = threading.Lock() if self.sqlite else nullcontext()
 
     @property
@@ -56,7 +60,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one state of the database and changes nothing."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._readers, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
