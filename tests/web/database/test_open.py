@@ -98,7 +98,8 @@ def test_two_processes_share_one_file(tmp_path: Path) -> None:
         thread.start()
     for thread in writers:
         thread.join(60)
-    assert failed == [] and len(names(one)) == 51
+    assert failed == []
+    assert names(one) >= {f"{who}-{turn}" for who in "ab" for turn in range(25)}
 
 
 def test_what_is_deleted_is_not_in_the_file(tmp_path: Path) -> None:

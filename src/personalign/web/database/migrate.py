@@ -18,6 +18,7 @@ from personalign.web.database.tables import SiteFact
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.orm import Session
 
     from personalign.web.database.open import Database
     from personalign.web.vault import Vault
@@ -55,17 +56,26 @@ def check_key(database: Database, vault: Vault) -> None:
     Raises SiteError for another site's key.
     """
     with database.writing() as session:
-        fact = session.get(SiteFact, _CHECK)
-        if fact is None:
+        if session.get(SiteFact, _CHECK) is None:
             fact = SiteFact(name=_CHECK)
             seal(vault, fact, "value", "this site's key")
             session.add(fact)
             begin(session, vault)
-            return
-        try:
-            unseal(vault, fact, "value")
-        except SiteError as error:
-            raise SiteError(f"The site key is not the one of this database. {error}") from error
+        problem = opens_with(session, vault)
+    if problem is not None:
+        raise SiteError(problem)
+
+
+def opens_with(session: Session, vault: Vault) -> str | None:
+    """What is wrong with a key, a sentence; None where it is this database's."""
+    fact = session.get(SiteFact, _CHECK)
+    if fact is None:
+        return "The database has no key yet; personalign serve --web gives it the site's."
+    try:
+        unseal(vault, fact, "value")
+    except SiteError as error:
+        return f"The site key is not the one of this database. {error}"
+    return None
 
 
 def version_of(database: Database) -> str | None:

@@ -55,7 +55,7 @@ class Database:
     @property
     def file(self) -> Path | None:
         """SQLite's file; None for PostgreSQL."""
-        return Path(str(self.url.database)) if self.sqlite else None
+        return sqlite_file(str(self.url)) if self.sqlite else None
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -85,6 +85,16 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of SQLite's address; None for another one, readable or not.
+
+    >>> sqlite_file("sqlite:///site/site.db"), sqlite_file("postgresql://site@localhost/site")
+    (PosixPath('site/site.db'), None)
+    """
+    found = url.removeprefix("sqlite:///")
+    return Path(found) if url.startswith("sqlite:///") else None
 
 
 def _open_sqlite(url: Any) -> Engine:

@@ -8,7 +8,7 @@ pass.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,10 +40,12 @@ def sealed_columns() -> list[tuple[Table, Column[Any]]]:
     ]
 
 
-def sealed_with(session: Session) -> Counter[bytes]:
-    """Id of a master key -> how many values it sealed."""
+def sealed_with(
+    session: Session, columns: Sequence[tuple[Table, Column[Any]]] | None = None
+) -> Counter[bytes]:
+    """Id of a master key -> how many values it sealed; in these columns, or in all."""
     found: Counter[bytes] = Counter()
-    for _table, column in sealed_columns():
+    for _table, column in sealed_columns() if columns is None else columns:
         by = func.substr(column, 1, KEY_PART)
         rows = session.execute(select(by, func.count()).where(column.is_not(None)).group_by(by))
         for begins, count in rows:
