@@ -22,6 +22,8 @@ class Person:
             headers={"accept-language": language},
         )
         self.token = ""
+        self.last: httpx.Response
+        """The answer seen last, with its address."""
         self.phrase = ""
 
     def get(self, path: str, status: int = 200) -> str:
@@ -54,6 +56,7 @@ class Person:
 
     def _read(self, answer: httpx.Response, status: int) -> str:
         assert answer.status_code == status, (answer.status_code, answer.text[:2000])
+        self.last = answer
         found = re.search(r'name="form_token" value="(\w+)"', answer.text)
         if found:
             self.token = found[1]

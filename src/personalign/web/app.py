@@ -16,6 +16,9 @@ from personalign.server.app import create_app
 from personalign.web import home
 from personalign.web.accounts import pages as accounts
 from personalign.web.guard import SiteGuard
+from personalign.web.profile import pages as profile
+from personalign.web.questionnaire import consent_pages as consent
+from personalign.web.questionnaire import pages as questionnaire
 from personalign.web.refusals import install
 from personalign.web.visitor import check_form
 
@@ -24,7 +27,13 @@ if TYPE_CHECKING:
 
     from personalign.web.site import Site
 
-ROUTERS = (home.router, accounts.router)
+ROUTERS = (
+    home.router,
+    accounts.router,
+    consent.router,
+    questionnaire.router,
+    profile.router,
+)
 
 API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("personalign.web")
 
+FIRST = {"sign_in": "/sign-in", "consent": "/consent"}
+"""Reasons -> the page that has to come first; who asked for a page is sent there, and back."""
+
 
 class PageRefusal(Exception):
     """A page that is not given."""
@@ -57,8 +60,8 @@ def _answer(request: Request, error: Exception) -> Response:
     from personalign.web.pages import refused
 
     refusal = _as_refusal(error)
-    if refusal.reason == "sign_in" and request.method == "GET":
-        return RedirectResponse(f"/sign-in?next={request.url.path}", 303)
+    if refusal.reason in FIRST and request.method == "GET":
+        return RedirectResponse(f"{FIRST[refusal.reason]}?next={request.url.path}", 303)
     if refusal.forged:
         _write_down(request, refusal)
     return refused(request, refusal)

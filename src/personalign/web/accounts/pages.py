@@ -42,7 +42,7 @@ def make_account(request: Request, visitor: Anyone) -> Response:
 @router.get("/sign-in")
 def ask_phrase(request: Request, visitor: Anyone, next: str = "/") -> Response:
     """Where the phrase is typed."""
-    return page(request, "accounts/sign_in.html", next=_local(next), problem=None)
+    return page(request, "accounts/sign_in.html", next=local(next), problem=None)
 
 
 @router.post("/sign-in")
@@ -68,8 +68,8 @@ def check_phrase(
             problem = ("accounts.sign_in.misspelt", {"word": error.word, "near": error.near})
     if cookie is None:
         problem = problem or ("accounts.sign_in.unknown", {})
-        return page(request, "accounts/sign_in.html", 403, next=_local(next), problem=problem)
-    response = see(_local(next))
+        return page(request, "accounts/sign_in.html", 403, next=local(next), problem=problem)
+    response = see(local(next))
     set_cookie(response, site, cookie)
     return response
 
@@ -98,7 +98,7 @@ def choose_language(
     if visitor.member is not None:
         with site.database.writing() as session:
             session.get_one(Account, visitor.member.id).language = language
-    response = see(_local(back))
+    response = see(local(back))
     response.set_cookie(
         LANGUAGE_COOKIE, language, max_age=31_536_000, secure=site.settings.secure, samesite="lax"
     )
@@ -112,10 +112,10 @@ def _count_try(request: Request) -> None:
         raise PageRefusal(429, "too_many_tries", retry_after=wait, forged=True)
 
 
-def _local(path: str) -> str:
+def local(path: str) -> str:
     """A path of this site; anything else is the first page.
 
-    >>> _local("/chat"), _local("//evil.example"), _local("https://evil.example")
+    >>> local("/chat"), local("//evil.example"), local("https://evil.example")
     ('/chat', '/', '/')
     """
     plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
