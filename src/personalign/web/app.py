@@ -14,8 +14,10 @@ from starlette.staticfiles import StaticFiles
 
 from personalign.server.app import create_app
 from personalign.web import home
+from personalign.web.accounts import account_pages, openid_pages, share_pages
 from personalign.web.accounts import pages as accounts
 from personalign.web.guard import SiteGuard
+from personalign.web.privacy import pages as privacy
 from personalign.web.refusals import install
 from personalign.web.visitor import check_form
 
@@ -24,7 +26,14 @@ if TYPE_CHECKING:
 
     from personalign.web.site import Site
 
-ROUTERS = (home.router, accounts.router)
+ROUTERS = (
+    home.router,
+    accounts.router,
+    openid_pages.router,
+    privacy.router,  # before /account and what is below it
+    account_pages.router,
+    share_pages.router,
+)
 
 API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
