@@ -49,6 +49,15 @@ class Person:
         self.get("/sign-in")
         return self.post("/sign-in", status, phrase=phrase)
 
+    def api_key(self, name: str = "a program") -> str:
+        """Make an API key on the account's page."""
+        self.get("/account")
+        found = re.search(
+            r"pa-[0-9a-f]{12}-[A-Za-z0-9_-]{43}", self.post("/account/keys", name=name)
+        )
+        assert found, "the key is shown"
+        return found[0]
+
     @property
     def cookie(self) -> str | None:
         """The session's cookie."""

@@ -14,8 +14,10 @@ from starlette.staticfiles import StaticFiles
 
 from personalign.server.app import create_app
 from personalign.web import home
+from personalign.web.accounts import account_pages, openid_pages, share_pages
 from personalign.web.accounts import pages as accounts
 from personalign.web.guard import SiteGuard
+from personalign.web.privacy import pages as privacy
 from personalign.web.profile import pages as profile
 from personalign.web.questionnaire import consent_pages as consent
 from personalign.web.questionnaire import pages as questionnaire
@@ -33,6 +35,10 @@ ROUTERS = (
     consent.router,
     questionnaire.router,
     profile.router,
+    openid_pages.router,
+    privacy.router,  # before /account and what is below it
+    account_pages.router,
+    share_pages.router,
 )
 
 API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")

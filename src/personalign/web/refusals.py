@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,19 @@ def _as_refusal(error: Exception) -> PageRefusal:
         return PageRefusal(error.status_code, known.get(error.status_code, "not_understood"))
     if isinstance(error, PersonalignError) and not isinstance(error, SiteError):
         return PageRefusal(HTTPStatus.BAD_REQUEST, "told", sentence=str(error))
-    log.error("A page failed because of a bug", exc_info=error)
+    log.error("A page failed because of a bug: %s", without_values(error))
     return PageRefusal(500, "broken")
+
+
+def without_values(error: BaseException) -> str:
+    """An error's kind and where it was raised, for the log.
+
+    Its message is left out where it is not ours: it may hold what somebody wrote, as a database's
+    does that names the value it refuses.
+    """
+    told = f" ({error})" if isinstance(error, SiteError) else ""
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    return f"{type(error).__name__}{told}\n{frames}"
 
 
 def _write_down(request: Request, refusal: PageRefusal) -> None:

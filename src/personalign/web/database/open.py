@@ -7,7 +7,9 @@ PostgreSQL is taken as it is.
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,8 +21,15 @@ from sqlalchemy.orm import Session
 
 from personalign.errors import SiteError
 
+log = logging.getLogger("personalign.web")
+
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+"""Below it SQLAlchemy would log the rows it reads, which are people's."""
+
 WAIT_SECONDS = 15
 """How long a writer of SQLite waits for another process's."""
+
+CHECKPOINT, TRIES = "PRAGMA wal_checkpoint(TRUNCATE)", 20
 
 
 class Database:
@@ -70,6 +79,26 @@ class Database:
         with self._writer, Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
+    def overwrite(self) -> None:
+        """Take what was deleted out of SQLite's write-ahead file, too.
+
+        Where somebody reads for so long that it cannot be emptied, the next call does it.
+        PostgreSQL frees the room of deleted rows by itself (autovacuum).
+        """
+        if not self.sqlite:
+            return
+        with self._writer:
+            connection = self.engine.raw_connection()
+            try:
+                for _ in range(TRIES):
+                    (busy, *_) = connection.cursor().execute(CHECKPOINT).fetchone()
+                    if not busy:
+                        return
+                    time.sleep(0.1)
+            finally:
+                connection.close()
+        log.warning("SQLite's write-ahead file is in use; it is emptied later.")
+
     def check(self) -> None:
         """Connect once; SiteError where the database cannot be reached."""
         try:
@@ -101,7 +130,11 @@ def _open_sqlite(url: Any) -> Engine:
     path = Path(str(url.database))
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url, connect_args={"timeout": WAIT_SECONDS}, pool_size=16, max_overflow=48
+        url,
+        connect_args={"timeout": WAIT_SECONDS},
+        pool_size=16,
+        max_overflow=48,
+        hide_parameters=True,  # an error's message shows what was being written
     )
 
     @event.listens_for(engine, "connect")
@@ -125,4 +158,6 @@ def _open_sqlite(url: Any) -> Engine:
 
 
 def _open_postgresql(url: Any) -> Engine:
-    return create_engine(url, pool_size=16, max_overflow=48, pool_pre_ping=True)
+    return create_engine(
+        url, pool_size=16, max_overflow=48, pool_pre_ping=True, hide_parameters=True
+    )

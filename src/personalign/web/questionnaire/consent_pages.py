@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from personalign.web.accounts.pages import local
+from personalign.web.accounts.pages import local_path
 from personalign.web.pages import page, see
 from personalign.web.questionnaire.consent import POINTS, VERSION, consent_of, give, withdraw
 from personalign.web.site import site_of
@@ -28,7 +28,7 @@ def read_consent(request: Request, member: SignedIn, next: str = "/questionnaire
         consent=consent,
         version=VERSION,
         points=POINTS,
-        next=local(next),
+        next=local_path(next),
         retention=site.settings.retention,
         operator=site.settings.operator,
     )
@@ -42,7 +42,7 @@ def give_consent(
 ) -> Response:
     """Agree, and go on."""
     give(site_of(request), member)
-    return see(local(next), "consent_given")
+    return see(local_path(next), "consent_given")
 
 
 @router.post("/consent/withdraw")
