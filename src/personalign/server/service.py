@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,9 @@ class ServingEngine(Protocol):
 
     def submit(self, request: Request) -> Ticket:
         """Take a request; EngineFull where the queue is full."""
+
+    def alone(self) -> AbstractContextManager[Decoder]:
+        """The decoder for the caller's own use; replies stand still meanwhile."""
 
     def stats(self) -> EngineStats:
         """What it is doing."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from personalign.web.accounts.pace import SignInPace
+from personalign.web.audit.scoring import Scoring
 from personalign.web.database.migrate import bring_up
 from personalign.web.database.open import Database
 from personalign.web.personas.shelf import PersonaShelf
@@ -37,6 +38,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.shelf = PersonaShelf(self.database, self.vault, self.services)
+        self.scoring = Scoring(self)
 
     @property
     def service(self) -> Service:
@@ -45,6 +47,7 @@ class Site:
 
     def close(self) -> None:
         """Close the database; the services are their owner's."""
+        self.scoring.close()
         self.database.close()
 
 
