@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,6 @@ from personalign.errors import SiteError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from personalign.server.keys import KeyRing
     from personalign.server.service import Service
     from personalign.web.settings import OpenIdProvider, SiteSettings
     from personalign.web.site import Site
@@ -161,13 +160,4 @@ def open_web(settings: SiteSettings, service: Service) -> OpenedWeb:
     except BaseException:
         service.close(drain=False)
         raise
-    if service.keys is None:
-        service.keys = cast("KeyRing", _NoKeys())
     return OpenedWeb(site, create_site(site))
-
-
-class _NoKeys:
-    """A ring without a key, so that the API of a site is closed to everybody."""
-
-    def find(self, given: str) -> None:
-        """No key is known."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +40,9 @@ class ServingEngine(Protocol):
 
     def forget(self, personas: Sequence[Persona]) -> int:
         """The same, and leave nothing of them on the device."""
+
+    def alone(self) -> AbstractContextManager[Decoder]:
+        """The decoder for the caller's own use; replies stand still meanwhile."""
 
     def stats(self) -> EngineStats:
         """What it is doing."""

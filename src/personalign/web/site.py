@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from personalign.web.accounts.api_keys import SiteKeys
 from personalign.web.accounts.openid import OpenId
 from personalign.web.accounts.pace import SignInPace
+from personalign.web.audit.scoring import Scoring
 from personalign.web.database.migrate import bring_up
 from personalign.web.database.open import Database
 from personalign.web.personas.served import SitePersonas
@@ -49,6 +50,7 @@ class Site:
             service.keys = SiteKeys(service.keys, self.database)
             service.personas = SitePersonas(service.personas, self.database, self.shelf, name)
         self.keeper: Keeper | None = None
+        self.scoring = Scoring(self)
 
     @property
     def service(self) -> Service:
@@ -59,6 +61,7 @@ class Site:
         """End the keeper and close the database; the services are their owner's."""
         if self.keeper is not None:
             self.keeper.close()
+        self.scoring.close()
         self.database.close()
 
 

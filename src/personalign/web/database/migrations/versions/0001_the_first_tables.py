@@ -47,6 +47,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit_entry")),
     )
     op.create_index(op.f("ix_audit_entry_action"), "audit_entry", ["action"], unique=False)
+    op.create_index(op.f("ix_audit_entry_at"), "audit_entry", ["at"], unique=False)
+    op.create_table(
+        "score_run",
+        sa.Column("id", sa.String(length=22), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_score_run")),
+    )
+    op.create_index(op.f("ix_score_run_made_at"), "score_run", ["made_at"], unique=False)
     op.create_table(
         "site_fact",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -127,15 +136,22 @@ def upgrade() -> None:
         sa.Column("comment", sa.LargeBinary(), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("outcome", sa.String(length=32), nullable=True),
+        sa.Column("reviewer_id", sa.String(length=22), nullable=True),
+        sa.Column("audit_name", sa.String(length=22), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_report_account_id"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["reviewer_id"], ["account.id"], name=op.f("fk_report_reviewer_id"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
+        sa.UniqueConstraint("audit_name", name=op.f("uq_report_audit_name")),
     )
     op.create_index(op.f("ix_report_account_id"), "report", ["account_id"], unique=False)
     op.create_index(op.f("ix_report_category"), "report", ["category"], unique=False)
+    op.create_index(op.f("ix_report_reviewer_id"), "report", ["reviewer_id"], unique=False)
     op.create_index(op.f("ix_report_status"), "report", ["status"], unique=False)
     op.create_table(
         "sitting",
@@ -144,6 +160,7 @@ def upgrade() -> None:
         sa.Column("form", sa.String(length=16), nullable=False),
         sa.Column("language", sa.String(length=16), nullable=False),
         sa.Column("about", sa.LargeBinary(), nullable=True),
+        sa.Column("put", sa.LargeBinary(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -402,6 +419,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_sitting_account_id"), table_name="sitting")
     op.drop_table("sitting")
     op.drop_index(op.f("ix_report_status"), table_name="report")
+    op.drop_index(op.f("ix_report_reviewer_id"), table_name="report")
     op.drop_index(op.f("ix_report_category"), table_name="report")
     op.drop_index(op.f("ix_report_account_id"), table_name="report")
     op.drop_table("report")
@@ -414,6 +432,9 @@ def downgrade() -> None:
     op.drop_table("api_key")
     op.drop_table("account_role")
     op.drop_table("site_fact")
+    op.drop_index(op.f("ix_score_run_made_at"), table_name="score_run")
+    op.drop_table("score_run")
+    op.drop_index(op.f("ix_audit_entry_at"), table_name="audit_entry")
     op.drop_index(op.f("ix_audit_entry_action"), table_name="audit_entry")
     op.drop_table("audit_entry")
     op.drop_table("account")
