@@ -92,6 +92,7 @@ def test_no_source_file_is_too_long() -> None:
     lengths = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in (ROOT / "src").rglob("*.py")
+        if path.parent.name != "versions"  # steps of the site's database are written by a recipe
     }
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
 

@@ -17,6 +17,7 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |   |-- EngineFull        too many requests are waiting
     |   `-- EngineClosed      it takes no more requests
     |-- SiteError             a web site's database, key or settings that cannot be used
+    |   `-- RoleRefused       a role that cannot be given or taken
     |-- ApiError              an endpoint that is down, refuses, or makes no sense
     `-- MissingPackageError   an optional package that is not installed
 """
@@ -86,6 +87,14 @@ class EngineClosed(ServingError):
 
 class SiteError(PersonalignError):
     """A web site's database, key or settings cannot be used."""
+
+
+class RoleRefused(SiteError):
+    """A role of a site cannot be given or taken; `reason` says why in one word."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 class MissingPackageError(PersonalignError):

@@ -8,7 +8,7 @@ what happens in the middle of a reply. No logprobs, no top_k.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ import torch
 from personalign.errors import EngineClosed, EngineFull
 from personalign.model.decoder import Decoder
 from personalign.model.decoding import Sampling, next_tokens
+from personalign.model.persona import Persona
 from personalign.server.engine import EngineStats
 from personalign.server.reply_text import ReplyText
 from personalign.server.requests import Piece, Request, Ticket, Usage
@@ -78,6 +79,18 @@ class FakeEngine:
             return EngineStats(
                 len(self.waiting), rows, rows, self.max_batch, self.drawn, 0, 0, 0, 0, 0, 0, 0, 0, 0
             )
+
+    def cancel(self, personas: Sequence[Persona]) -> int:
+        """By equality: whoever asks here asks at one strength."""
+        with self.changed:
+            rows = [*self.waiting, *(row.ticket for row in self.running)]
+            found = [ticket for ticket in rows if ticket.request.persona in personas]
+        for ticket in found:
+            ticket.cancel()
+        return len(found)
+
+    def forget(self, personas: Sequence[Persona]) -> int:
+        return self.cancel(personas)
 
     def close(self, *, drain: bool) -> None:
         with self.changed:

@@ -22,6 +22,8 @@ class Person:
             headers={"accept-language": language},
         )
         self.token = ""
+        self.last: httpx.Response
+        """The answer seen last, with its address."""
         self.phrase = ""
 
     def get(self, path: str, status: int = 200) -> str:
@@ -47,6 +49,15 @@ class Person:
         self.get("/sign-in")
         return self.post("/sign-in", status, phrase=phrase)
 
+    def api_key(self, name: str = "a program") -> str:
+        """Make an API key on the account's page."""
+        self.get("/account")
+        found = re.search(
+            r"pa-[0-9a-f]{12}-[A-Za-z0-9_-]{43}", self.post("/account/keys", name=name)
+        )
+        assert found, "the key is shown"
+        return found[0]
+
     @property
     def cookie(self) -> str | None:
         """The session's cookie."""
@@ -54,6 +65,7 @@ class Person:
 
     def _read(self, answer: httpx.Response, status: int) -> str:
         assert answer.status_code == status, (answer.status_code, answer.text[:2000])
+        self.last = answer
         found = re.search(r'name="form_token" value="(\w+)"', answer.text)
         if found:
             self.token = found[1]

@@ -34,6 +34,7 @@ from personalign.cli.people import people
 from personalign.cli.profile import profile
 from personalign.cli.reason import reason
 from personalign.cli.serve import serve
+from personalign.cli.site import site
 from personalign.cli.stress import stress
 from personalign.cli.study import study
 from personalign.cli.take import take
@@ -134,6 +135,7 @@ app.add_typer(study, rich_help_panel=MEASURE)
 app.add_typer(people, rich_help_panel=PEOPLE)
 app.command(rich_help_panel=SERVE)(serve)
 app.add_typer(keys, name="keys", rich_help_panel=SERVE)
+app.add_typer(site, name="site", rich_help_panel=SERVE)
 app.command(rich_help_panel=LOOK)(methods)
 app.command(rich_help_panel=LOOK)(model)
 app.command(rich_help_panel=LOOK)(inventory)

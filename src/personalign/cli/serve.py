@@ -9,18 +9,34 @@ from typing import Annotated
 import typer
 
 from personalign.cli.options import Device, Dtype, Quantise
+from personalign.cli.serve_web import (
+    BehindProxy,
+    KeepAccounts,
+    KeepConversations,
+    KeepReports,
+    KeepUnfinished,
+    NoSignUp,
+    OpenIdClient,
+    OpenIdIssuer,
+    Operator,
+    PublicUrl,
+    WebOptions,
+    open_web,
+)
+from personalign.cli.site.place import DEFAULT_FOLDER, DatabaseUrl, KeyFile, SiteFolder
 
 GIB = 2**30
 
 
 def serve(
     personas: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help="Folder of personas, one folder each, as personalign align writes them. What is "
-            "put in, replaced or removed there counts at once."
+            "put in, replaced or removed there counts at once. Default with --web: personas in "
+            "the site's folder."
         ),
-    ],
+    ] = None,
     model: Annotated[
         str, typer.Option(help="'pocket', a model's folder, or a name on the Hugging Face hub.")
     ] = "pocket",
@@ -69,6 +85,23 @@ def serve(
         float,
         typer.Option(min=0.0, help="Seconds that running replies have to end after SIGTERM."),
     ] = 30.0,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Serve the web application, too.", rich_help_panel="With --web"),
+    ] = False,
+    site: SiteFolder = DEFAULT_FOLDER,
+    database: DatabaseUrl = None,
+    site_key: KeyFile = None,
+    public_url: PublicUrl = None,
+    behind_proxy: BehindProxy = False,
+    operator: Operator = "",
+    no_sign_up: NoSignUp = False,
+    keep_unfinished: KeepUnfinished = None,
+    keep_conversations: KeepConversations = None,
+    keep_reports: KeepReports = None,
+    keep_accounts: KeepAccounts = None,
+    openid_issuer: OpenIdIssuer = None,
+    openid_client: OpenIdClient = None,
 ) -> None:
     """Serve every persona of a folder behind OpenAI's API, from one copy of the model.
 
@@ -76,6 +109,7 @@ def serve(
 
       personalign keys create keys.json --name ann --scope chat
       personalign serve --personas personas --api-keys keys.json --port 8000
+      personalign serve --web
 
     SIGTERM ends it well: new requests are refused, running replies are finished.
     """
@@ -99,9 +133,31 @@ def serve(
     from personalign.server.service import Bounds, open_service
     from personalign.server.store import PersonaStore
 
+    options = WebOptions(
+        folder=site,
+        database=database,
+        key_file=site_key,
+        public_url=public_url,
+        behind_proxy=behind_proxy,
+        operator=operator,
+        sign_up=not no_sign_up,
+        unfinished=keep_unfinished,
+        conversations=keep_conversations,
+        reports=keep_reports,
+        accounts=keep_accounts,
+        openid_issuer=openid_issuer,
+        openid_client=openid_client,
+    )
+    web_settings = options.settings(host, port) if web else None
+    if personas is None:
+        if web_settings is None:
+            raise typer.BadParameter("give a folder, or --web.", param_hint="--personas")
+        personas = web_settings.folder / "personas"
     if api_keys is not None and without_keys:
         raise ServingError("--api-keys and --without-keys contradict each other; choose one.")
-    if api_keys is None and not without_keys and not _is_loopback(host):
+    if web and without_keys:
+        raise ServingError("With --web the API always asks for a key; leave --without-keys out.")
+    if api_keys is None and not (without_keys or web) and not _is_loopback(host):
         raise ServingError(
             f"On {host} others reach the server, and without keys anybody may do everything. Add "
             "--api-keys FILE (personalign keys create makes one), or say --without-keys."
@@ -133,16 +189,25 @@ def serve(
         ),
     )
 
+    opened = None if web_settings is None else open_web(web_settings, service)
+
     def ready(address: str) -> None:
         console.print(
             f"Serving {service.base} with {len(store.names())} personas on {address}/v1",
             highlight=False,
             soft_wrap=True,
         )
-        if keys is None:
+        if opened is not None:
+            opened.tell(address)
+        elif keys is None:
             errors.print("There are no keys: whoever reaches this port may do everything.")
 
-    run(service, host=host, port=port, grace=grace, ready=ready)
+    try:
+        app = None if opened is None else opened.app
+        run(service, host=host, port=port, grace=grace, ready=ready, app=app)
+    finally:
+        if opened is not None:
+            opened.site.close()
     console.print("The server has ended.", highlight=False)
 
 

@@ -1,8 +1,8 @@
-"""The adaptive questionnaire: which item `personalign take --adaptive` puts next, and when it ends.
+"""The adaptive questionnaire in the terminal: `personalign take --adaptive`.
 
-A skipped item is not put again while others are left, and says nothing. Going back walks through
-the items in the order they were asked; an answer changed there stands, and what is asked after the
-last one goes by all answers as they then are.
+What is put next is `AdaptiveTest`'s business. Going back walks through the items in the order they
+were asked; an answer changed there stands, and what is asked after the last one goes by all answers
+as they then are.
 """
 
 from __future__ import annotations
@@ -11,39 +11,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from personalign.dataset.adaptive import Standing
     from personalign.dataset.answers import AnswerSheet
-
-ITEMS = 30
-"""Answers where neither a number nor a standard error is asked for."""
 
 
 class Adaptive:
     """Items by what they tell, until enough answers are given or they are precise enough."""
 
     def __init__(self, *, items: int | None = None, standard_error: float | None = None) -> None:
+        from personalign.dataset.adaptive_person import ITEMS, AdaptiveTest
+
         self.total = items if items is not None else (ITEMS if standard_error is None else 120)
-        self.standard_error = standard_error
+        self.test = AdaptiveTest(self.total, standard_error)
 
     def first(self, sheet: AnswerSheet) -> int | None:
         """The next item to ask; None where the test is over."""
-        from personalign.dataset.adaptive import next_items
-        from personalign.dataset.answers import ADAPTIVE_MINIMUM
-
-        standing, responses = _standing(sheet)
-        answered = int((responses > 0).sum())
-        precise = self.standard_error is not None and answered >= ADAPTIVE_MINIMUM
-        if precise and standing.trait_errors.max() <= (self.standard_error or 0):
-            return None
-        if answered >= self.total:
-            return None
-        asked = responses >= 0
-        if asked.all():  # nothing is left but what was skipped
-            skipped = [place for place in sheet.asked or () if sheet.answers[place] == 0]
-            return skipped[0] if answered < ADAPTIVE_MINIMUM else None
-        return int(next_items(standing.model, responses.clip(0), asked, standing=standing)[0])
+        following = self.test.following(sheet)
+        return following[0] if following else None
 
     def after(self, sheet: AnswerSheet, place: int) -> int | None:
         asked = sheet.asked or ()
@@ -72,10 +55,12 @@ class Adaptive:
         from rich.table import Table
 
         from personalign.cli.console import console
+        from personalign.dataset.adaptive_person import standing_of
         from personalign.inventory.keys import TRAITS
 
-        standing, responses = _standing(sheet)
-        answered, skipped = int((responses > 0).sum()), int((responses == 0).sum())
+        standing = standing_of(sheet)
+        answered = sum(1 for answer in sheet.answers if answer)
+        skipped = sheet.answers.count(0)
         console.print(f"That was the last item: {answered} answered, {skipped} skipped.")
         table = Table(box=None, title="In standard deviations from the mean", title_justify="left")
         table.add_column("")
@@ -85,23 +70,11 @@ class Adaptive:
         for name, place, error in rows:
             table.add_row(name, f"{place:+.2f}", f"{error:.2f}")
         console.print(table)
-        if self.standard_error is not None:
+        aim = self.test.standard_error
+        if aim is not None:
             largest = float(standing.trait_errors.max())
-            reached = "reached" if largest <= self.standard_error else "not reached"
+            reached = "reached" if largest <= aim else "not reached"
             console.print(
-                f"Largest standard error {largest:.2f}; {self.standard_error:g} was {reached}.",
+                f"Largest standard error {largest:.2f}; {aim:g} was {reached}.",
                 highlight=False,
             )
-
-
-def _standing(sheet: AnswerSheet) -> tuple[Standing, np.ndarray]:
-    """Where the person stands, and (1, items) answers: 0 skipped, -1 not reached."""
-    import numpy as np
-
-    from personalign.dataset.adaptive import locate
-    from personalign.dataset.responses_model import load_responses_model
-
-    model = load_responses_model().only(sheet.inventory)
-    answers = [-1 if answer is None else answer for answer in sheet.answers]
-    responses = np.array([answers], dtype=np.int8)
-    return locate(model, responses.clip(0)), responses

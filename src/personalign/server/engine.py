@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from personalign.model.adapter_files import adapter_digest
 from personalign.model.adapters import Adapter, load_adapter
 from personalign.model.decoding import tokens_left
 from personalign.model.generate import persona_chat
-from personalign.model.persona import Persona
+from personalign.model.persona import PLAIN, Persona
 from personalign.model.steer import row_displacements
 from personalign.server.gate import Gate
 from personalign.server.loop import StepLoop, Waiting
@@ -175,6 +175,27 @@ class Engine:
         with self._gate.visit():
             yield self.decoder
 
+    def cancel(self, personas: Sequence[Persona]) -> int:
+        """End what is being written as one of these personas, however strongly; how many replies.
+
+        Whoever waits for one gets a last piece that says 'cancelled'.
+        """
+        with self._gate.visit(), torch.inference_mode():
+            return self._loop.cancel(_among(personas))
+
+    def forget(self, personas: Sequence[Persona]) -> int:
+        """The same, and then nothing of these personas or their chats is left on the device.
+
+        Slots go by a hash of the push and its strength, kept beginnings of prompts by one of the
+        text: neither tells whose it is, and a chat with the model as it is may be the person's,
+        too. So whatever no running reply needs is overwritten; others' is made again as they ask.
+        """
+        with self._gate.visit(), torch.inference_mode():
+            ended = self._loop.cancel(_among(personas))
+            self._loop.forget()
+            self._adapters.clear()
+        return ended
+
     def stats(self) -> EngineStats:
         """What the engine is doing; may be called from any thread."""
         loop = self._loop
@@ -275,3 +296,15 @@ class Engine:
             while len(self._adapters) > KEPT_ADAPTERS:
                 self._adapters.popitem(last=False)
         return adapter
+
+
+def _among(personas: Sequence[Persona]) -> Callable[[Persona], bool]:
+    """Whether a persona is one of these at some strength; the model as it is never is."""
+    made = {_made_of(persona) for persona in personas} - {_made_of(PLAIN)}
+    return lambda persona: _made_of(persona) in made
+
+
+def _made_of(persona: Persona) -> tuple[object, ...]:
+    """What a persona is apart from its strength and scope, which each request may choose anew."""
+    pushes = [None if push is None else push.digest for push in (persona.shift, persona.residual)]
+    return (persona.system_prompt, *pushes, persona.adapter)

@@ -7,6 +7,7 @@ answered. Bodies are bounded in bytes and in time.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -66,7 +67,7 @@ class Guard:
             try:
                 if self.service.draining and scope["path"] != "/metrics":
                     raise _shutting_down()
-                key = self._key(request)
+                key = await self._key(request)
                 held.enter_context(self.service.counted())
                 answer.headers |= held.enter_context(self.service.limits.admit(key))
                 self._check_length(request)
@@ -82,14 +83,14 @@ class Guard:
                 scope, bounded_body(receive, bounds.body_bytes, bounds.body_seconds), answer
             )
 
-    def _key(self, request: Request) -> Key:
+    async def _key(self, request: Request) -> Key:
         """Whose request it is."""
         if self.service.keys is None:
             return ANYONE
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not given.strip():
             raise _unauthorised("No API key was sent; send it as 'Authorization: Bearer pa-...'.")
-        key = self.service.keys.find(given.strip())
+        key = await asyncio.to_thread(self.service.keys.find, given.strip())
         if key is None:
             raise _unauthorised("The API key is not known or was revoked; ask for a new one.")
         return key

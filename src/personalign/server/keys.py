@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from filelock import FileLock
 
@@ -89,6 +89,13 @@ class Key:
         return any(fnmatchcase(persona, pattern) for pattern in self.personas)
 
 
+class Keys(Protocol):
+    """Where a server looks keys up; `KeyRing` is one."""
+
+    def find(self, given: str) -> Key | None:
+        """The key that was given, or None where there is no such key; may be called in threads."""
+
+
 ANYONE = Key("", "anyone", "", scopes=("admin",))
 """Who asks a server that has no keys."""
 
@@ -106,11 +113,11 @@ def create_key(
 
     Raises ServingError for an unknown scope, a limit below 1, or a file that is no file of keys.
     """
-    number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    number, secret, given = new_secret()
     key = Key(
         number,
         name,
-        _hash(secret),
+        secret,
         tuple(scopes),
         tuple(personas),
         requests_per_minute,
@@ -119,7 +126,19 @@ def create_key(
     )
     with _changing(Path(path)) as keys:
         keys.append(key)
-    return f"pa-{number}-{secret}"
+    return given
+
+
+def new_secret() -> tuple[str, str, str]:
+    """A fresh key's id, the hash that is kept of its secret, and the key itself."""
+    number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    return number, _hash(secret), f"pa-{number}-{secret}"
+
+
+def read_key(given: str) -> tuple[str, str] | None:
+    """The id and the secret's hash of what was given, or None where it looks like no key."""
+    match = _KEY.fullmatch(given)
+    return None if match is None else (match[1], _hash(match[2]))
 
 
 def revoke_key(path: str | Path, which: str) -> Key:
@@ -179,9 +198,9 @@ class KeyRing:
     def find(self, given: str) -> Key | None:
         """The key that was given, or None where there is no such key."""
         self._refresh()
-        match = _KEY.fullmatch(given)
-        key = None if match is None else self._keys.get(match[1])
-        if match is None or key is None or not hmac.compare_digest(key.hash, _hash(match[2])):
+        read = read_key(given)
+        key = None if read is None else self._keys.get(read[0])
+        if read is None or key is None or not hmac.compare_digest(key.hash, read[1]):
             return None
         return key
 

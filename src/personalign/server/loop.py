@@ -30,6 +30,7 @@ from personalign.server.slots import SlotTable
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
+    from personalign.model.persona import Persona
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,24 @@ class StepLoop:
             for row in list(batch.rows.members):
                 if self.dropping or row.ticket.cancelled:
                     self._end(batch, row, Piece(-1, "", finish="cancelled"))
+
+    def cancel(self, those: Callable[[Persona], bool]) -> int:
+        """End what waits and runs as those personas, between two turns; how many rows."""
+        with self.lock:
+            rows = [one.row for one in self.waiting]
+        rows += [row for batch in self._batches.values() for row in batch.rows.members]
+        found = [row for row in rows if those(row.ticket.request.persona)]
+        for row in found:
+            row.ticket.cancel()
+        self._let_go()
+        return len(found)
+
+    def forget(self) -> None:
+        """Overwrite what is kept of personas and chats that no row is about any more."""
+        self.slots.clear()
+        self.prefixes.clear()
+        for batch in self._batches.values():
+            batch.rows.clear_unused()
 
     def _end(self, batch: _Batch, row: Row, last: Piece | Exception) -> None:
         """The row leaves; what it has read is kept for the next turn of its chat."""

@@ -48,10 +48,12 @@ _STREAM = {
 async def list_models(request: Request, key: Chatter) -> Response:
     """The base, and every persona the key may see."""
     service = service_of(request)
-    names = await asyncio.to_thread(service.visible, key)
-    data = [_model(service, Choice(None))]
-    data += [model for name in names if (model := _model(service, Choice(name))) is not None]
-    return JSONResponse({"object": "list", "data": data})
+
+    def read() -> list[dict[str, Any]]:
+        choices = [Choice(None), *(Choice(name) for name in service.visible(key))]
+        return [model for choice in choices if (model := _model(service, choice)) is not None]
+
+    return JSONResponse({"object": "list", "data": await asyncio.to_thread(read)})
 
 
 @router.get("/models/{model:path}", response_model=Model, responses=errors(401, 403, 404, 429, 503))
@@ -60,8 +62,10 @@ async def find_model(request: Request, model: str, key: Chatter) -> Response:
     service = service_of(request)
     choice = parse_choice(service.base, model, None)
     found = None
-    if choice.persona is None or key.sees(choice.persona):
-        found = _model(service, choice)
+    if choice.persona is None or await asyncio.to_thread(
+        service.personas.seen_by, key, choice.persona
+    ):
+        found = await asyncio.to_thread(_model, service, choice)
     if found is None:
         raise unknown_model(model, service.base)
     return JSONResponse(found)

@@ -110,7 +110,11 @@ async def list_personas(request: Request, key: Reader, page: Annotated[Page, Que
 async def find_persona(request: Request, name: Name, key: Reader) -> Response:
     """One persona."""
     service = service_of(request)
-    told = await asyncio.to_thread(_told, service, name) if key.sees(name) else None
+
+    def read() -> dict[str, Any] | None:
+        return _told(service, name) if service.personas.seen_by(key, name) else None
+
+    told = await asyncio.to_thread(read)
     if told is None:
         raise _unknown(name)
     return JSONResponse(told)
@@ -124,7 +128,7 @@ async def find_persona(request: Request, name: Name, key: Reader) -> Response:
 async def delete_persona(request: Request, name: Name, key: Writer) -> Response:
     """Delete one; replies it has begun are finished."""
     service = service_of(request)
-    if not key.sees(name):
+    if not await asyncio.to_thread(service.personas.seen_by, key, name):
         raise _unknown(name)
     try:
         await asyncio.to_thread(service.personas.delete, name)

@@ -73,7 +73,10 @@ class PrefixCache:
             self.held -= _bytes(oldest)
 
     def clear(self) -> None:
-        """Let everything go."""
+        """Let everything go; what it said is overwritten."""
+        for segment in self._kept.values():
+            for keys, values in segment:
+                keys.zero_(), values.zero_()
         self._kept.clear()
         self.held = 0
 

@@ -122,11 +122,11 @@ class RaggedPool(Cache):
             for store in _stores(layer):
                 store[target, :, :length] = store[source, :, :length]
 
-    def clear(self, row: int) -> None:
-        """Zeros everywhere in a row: after logits that were not finite, so may its keys be."""
+    def clear(self, row: int, start: int = 0) -> None:
+        """Zeros in a row from a place on: after logits that were not finite, so may its keys be."""
         for layer in self.kept:
             for store in _stores(layer):
-                store[row] = 0
+                store[row, :, start:] = 0
 
     def copy_out(self, row: int, start: int, end: int) -> Segment:
         """A row's keys and values of the tokens [start, end)."""

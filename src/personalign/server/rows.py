@@ -88,6 +88,9 @@ class Rows(Protocol):
     def copy_out(self, row: Row, start: int, end: int) -> Segment | None:
         """A row's keys and values of the tokens [start, end), or None where there are none."""
 
+    def clear_unused(self) -> None:
+        """Overwrite what rows that left have read."""
+
 
 class RaggedRows:
     """Rows in one pool of keys and values; one pass for all."""
@@ -173,6 +176,10 @@ class RaggedRows:
     def copy_out(self, row: Row, start: int, end: int) -> Segment | None:
         return self.pool.copy_out(row.place, start, end)
 
+    def clear_unused(self) -> None:
+        for place in range(self.pool.rows):
+            self.pool.clear(place, self.members[place].read if place < len(self.members) else 0)
+
     def _shape(self, more: Sequence[Row]) -> tuple[int, int]:
         """Rows and tokens there must be room for with more rows."""
         live = [*self.members, *more]
@@ -212,6 +219,9 @@ class SoloRows:
 
     def copy_out(self, row: Row, start: int, end: int) -> Segment | None:
         return None
+
+    def clear_unused(self) -> None:
+        pass  # a row takes its cache along when it leaves
 
     def _read(self, row: Row, tokens: Sequence[int]) -> torch.Tensor:
         inputs: dict[str, Any] = model_inputs(self.decoder, [tokens])

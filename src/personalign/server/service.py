@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from personalign.errors import PersonaError, UnknownPersonaError
 from personalign.model.persona import PLAIN, Persona
 from personalign.server.jobs import PersonaMaker
-from personalign.server.keys import Key, KeyRing
+from personalign.server.keys import Key, Keys
 from personalign.server.limits import Limits
 from personalign.server.metrics import Metrics
 from personalign.server.model_names import served_name, unknown_model
@@ -24,7 +24,7 @@ from personalign.server.requests import Request, Ticket
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.server.engine import EngineStats
-    from personalign.server.store import PersonaStore
+    from personalign.server.store import Personas
 
 log = logging.getLogger("personalign.server")
 
@@ -34,6 +34,15 @@ class ServingEngine(Protocol):
 
     def submit(self, request: Request) -> Ticket:
         """Take a request; EngineFull where the queue is full."""
+
+    def cancel(self, personas: Sequence[Persona]) -> int:
+        """End what is being written as these personas; how many replies."""
+
+    def forget(self, personas: Sequence[Persona]) -> int:
+        """The same, and leave nothing of them on the device."""
+
+    def alone(self) -> AbstractContextManager[Decoder]:
+        """The decoder for the caller's own use; replies stand still meanwhile."""
 
     def stats(self) -> EngineStats:
         """What it is doing."""
@@ -64,11 +73,11 @@ class Service:
 
     decoder: Decoder
     engine: ServingEngine
-    personas: PersonaStore
+    personas: Personas
     maker: PersonaMaker
     base: str
     """What the model is called to the outside."""
-    keys: KeyRing | None = None
+    keys: Keys | None = None
     """None: anybody may do anything."""
     bounds: Bounds = Bounds()
     started: int = field(default_factory=lambda: int(time.time()))
@@ -92,7 +101,7 @@ class Service:
         """
         if name is None:
             return PLAIN
-        if not key.sees(name):
+        if not self.personas.seen_by(key, name):
             raise unknown_model(model, self.base)
         try:
             return self.personas.get(name)
@@ -114,7 +123,7 @@ class Service:
 
     def visible(self, key: Key) -> list[str]:
         """Names of the personas a key may know of."""
-        return [name for name in self.personas.names() if key.sees(name)]
+        return self.personas.visible(key)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -146,10 +155,10 @@ class Service:
 
 def open_service(
     decoder: Decoder,
-    personas: PersonaStore,
+    personas: Personas,
     start_engine: Callable[[Decoder], ServingEngine],
     *,
-    keys: KeyRing | None = None,
+    keys: Keys | None = None,
     name: str | None = None,
     bounds: Bounds | None = None,
 ) -> Service:

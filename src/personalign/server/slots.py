@@ -85,6 +85,12 @@ class SlotTable:
         self._holders -= Counter({slot: 1})
         self._pushed -= Counter(dict.fromkeys(self._sites[slot], 1))
 
+    def clear(self) -> None:
+        """Nothing is left of a persona that no running row holds: its slot is zero and free."""
+        for key, slot in list(self._slot_of.items()):
+            if not self._holders[slot]:
+                self._free.append(self._empty(key))
+
     @contextmanager
     def laid_on(self, index: torch.Tensor, where: torch.Tensor | None = None) -> Iterator[None]:
         """Forward passes inside the block push row i by slot index[i].
@@ -104,7 +110,11 @@ class SlotTable:
 
     def _evict(self) -> int:
         """Empty the slot that has been free for longest."""
-        key = next(key for key, slot in self._slot_of.items() if not self._holders[slot])
+        return self._empty(
+            next(key for key, slot in self._slot_of.items() if not self._holders[slot])
+        )
+
+    def _empty(self, key: str) -> int:
         slot = self._slot_of.pop(key)
         for site in self._sites.pop(slot):
             self.tables[site][slot] = 0

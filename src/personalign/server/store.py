@@ -16,13 +16,14 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from personalign.errors import PersonaError, UnknownPersonaError
 from personalign.model.persona import PERSONA_FILE, Persona
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
+    from personalign.server.keys import Key
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,36 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a persona may be called: no separator of paths, nor one of `base:persona@alpha`."""
 
 Stamp = tuple[int, int, int]
+
+
+class Personas(Protocol):
+    """The personas of a server, by name; `PersonaStore` is one."""
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until they were read once; False if it takes longer."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def visible(self, key: Key) -> list[str]:
+        """Names of those a key may know of."""
+
+    def seen_by(self, key: Key, name: str) -> bool:
+        """Whether a key may know of one of this name, if there is one."""
+
+    def get(self, name: str) -> Persona:
+        """A persona; UnknownPersonaError, PersonaError."""
+
+    def written(self, name: str) -> int:
+        """When it was last written, in seconds since 1970; UnknownPersonaError."""
+
+    def put(self, name: str, persona: Persona) -> Persona:
+        """Keep one; PersonaError."""
+
+    def delete(self, name: str) -> None:
+        """Delete one; UnknownPersonaError."""
+
+    def close(self) -> None:
+        """End what runs in the background."""
 
 
 class PersonaStore:
@@ -74,6 +105,14 @@ class PersonaStore:
         """The names of the personas loaded so far, sorted."""
         with self._lock:
             return sorted(self._personas)
+
+    def visible(self, key: Key) -> list[str]:
+        """Names of the personas a key may know of, sorted."""
+        return [name for name in self.names() if key.sees(name)]
+
+    def seen_by(self, key: Key, name: str) -> bool:
+        """Whether a key may know of a persona of this name."""
+        return key.sees(name)
 
     def get(self, name: str) -> Persona:
         """A persona by name; one that the background has not come to yet is read now.

@@ -14,9 +14,18 @@ from starlette.staticfiles import StaticFiles
 
 from personalign.server.app import create_app
 from personalign.web import home
+from personalign.web.accounts import account_pages, admin, openid_pages, share_pages
 from personalign.web.accounts import pages as accounts
+from personalign.web.audit import pages as audit_log
+from personalign.web.audit import report_pages as audit_report
 from personalign.web.guard import SiteGuard
+from personalign.web.privacy import pages as privacy
+from personalign.web.profile import pages as profile
+from personalign.web.questionnaire import consent_pages as consent
+from personalign.web.questionnaire import pages as questionnaire
 from personalign.web.refusals import install
+from personalign.web.reports import pages as reports
+from personalign.web.reports import queue as moderation
 from personalign.web.visitor import check_form
 
 if TYPE_CHECKING:
@@ -24,7 +33,22 @@ if TYPE_CHECKING:
 
     from personalign.web.site import Site
 
-ROUTERS = (home.router, accounts.router)
+ROUTERS = (
+    home.router,
+    accounts.router,
+    consent.router,
+    questionnaire.router,
+    profile.router,
+    openid_pages.router,
+    privacy.router,  # before /account and what is below it
+    account_pages.router,
+    share_pages.router,
+    reports.router,
+    moderation.router,
+    admin.router,
+    audit_log.router,
+    audit_report.router,
+)
 
 API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from personalign.server.inflow import bounded_body, declared_length
 from personalign.server.refusals import Refusal
+from personalign.web.refusals import without_values
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,15 +55,15 @@ class SiteGuard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, begun = time.perf_counter(), 500, False
         headers = dict(HEADERS)
         if self.site.settings.secure:
             headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 own = [(name.encode(), value.encode()) for name, value in headers.items()]
                 message = {**message, "headers": [*message["headers"], *own]}
             await send(message)
@@ -77,6 +78,11 @@ class SiteGuard:
                 await self.app(scope, inflow, answer)
         except Refusal as refusal:
             await refusal.response()(scope, receive, answer)
+        except Exception as error:
+            # Starlette raises again what it has answered; a server would log it with its message
+            if not begun:
+                log.error("A page failed before it began: %s", without_values(error))
+                raise
         finally:
             route = getattr(scope.get("route"), "path", "other")
             spent = 1000 * (time.perf_counter() - began)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 log = logging.getLogger("personalign.web")
+
+FIRST = {"sign_in": "/sign-in", "consent": "/consent"}
+"""Reasons -> the page that has to come first; who asked for a page is sent there, and back."""
 
 
 class PageRefusal(Exception):
@@ -57,8 +61,8 @@ def _answer(request: Request, error: Exception) -> Response:
     from personalign.web.pages import refused
 
     refusal = _as_refusal(error)
-    if refusal.reason == "sign_in" and request.method == "GET":
-        return RedirectResponse(f"/sign-in?next={request.url.path}", 303)
+    if refusal.reason in FIRST and request.method == "GET":
+        return RedirectResponse(f"{FIRST[refusal.reason]}?next={request.url.path}", 303)
     if refusal.forged:
         _write_down(request, refusal)
     return refused(request, refusal)
@@ -74,8 +78,19 @@ def _as_refusal(error: Exception) -> PageRefusal:
         return PageRefusal(error.status_code, known.get(error.status_code, "not_understood"))
     if isinstance(error, PersonalignError) and not isinstance(error, SiteError):
         return PageRefusal(HTTPStatus.BAD_REQUEST, "told", sentence=str(error))
-    log.error("A page failed because of a bug", exc_info=error)
+    log.error("A page failed because of a bug: %s", without_values(error))
     return PageRefusal(500, "broken")
+
+
+def without_values(error: BaseException) -> str:
+    """An error's kind and where it was raised, for the log.
+
+    Its message is left out where it is not ours: it may hold what somebody wrote, as a database's
+    does that names the value it refuses.
+    """
+    told = f" ({error})" if isinstance(error, SiteError) else ""
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    return f"{type(error).__name__}{told}\n{frames}"
 
 
 def _write_down(request: Request, refusal: PageRefusal) -> None:

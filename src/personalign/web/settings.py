@@ -46,6 +46,20 @@ class OpenIdProvider:
     client_id: str
     client_secret: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        address = urlsplit(self.issuer)
+        near = address.scheme == "http" and address.hostname in LOOPBACK
+        if not address.hostname or not (address.scheme == "https" or near):
+            raise SiteError(
+                f"The OpenID provider {self.issuer!r} cannot be trusted over the network; give its "
+                "issuer as https://NAME."
+            )
+
+    @property
+    def host(self) -> str:
+        """What people know it by."""
+        return urlsplit(self.issuer).hostname or self.issuer
+
 
 @dataclass(frozen=True)
 class SiteSettings:

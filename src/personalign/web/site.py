@@ -7,10 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from personalign.web.accounts.api_keys import SiteKeys
+from personalign.web.accounts.openid import OpenId
 from personalign.web.accounts.pace import SignInPace
+from personalign.web.audit.scoring import Scoring
 from personalign.web.database.migrate import bring_up
 from personalign.web.database.open import Database
+from personalign.web.personas.served import SitePersonas
 from personalign.web.personas.shelf import PersonaShelf
+from personalign.web.privacy.retention import Keeper
 from personalign.web.settings import DATABASE_FILE, SiteSettings
 from personalign.web.texts import Texts, load_texts
 from personalign.web.vault import KEY_VARIABLE, Vault, new_key, vault_from, write_keys
@@ -37,6 +42,15 @@ class Site:
 
     def __post_init__(self) -> None:
         self.shelf = PersonaShelf(self.database, self.vault, self.services)
+        provider = self.settings.openid
+        self.openid = (
+            None if provider is None else OpenId(provider, self.settings.public_url, self.vault)
+        )
+        for name, service in self.services.items():
+            service.keys = SiteKeys(service.keys, self.database)
+            service.personas = SitePersonas(service.personas, self.database, self.shelf, name)
+        self.keeper: Keeper | None = None
+        self.scoring = Scoring(self)
 
     @property
     def service(self) -> Service:
@@ -44,7 +58,10 @@ class Site:
         return next(iter(self.services.values()))
 
     def close(self) -> None:
-        """Close the database; the services are their owner's."""
+        """End the keeper and close the database; the services are their owner's."""
+        if self.keeper is not None:
+            self.keeper.close()
+        self.scoring.close()
         self.database.close()
 
 
@@ -52,7 +69,8 @@ def open_site(settings: SiteSettings, services: Mapping[str, Service]) -> Site:
     """Open the database, bring its tables up to date, and check that the key is its key.
 
     Where nothing is there yet (no key file, no key in the environment, no database address), the
-    folder, its key and its SQLite file are made.
+    folder, its key and its SQLite file are made. From now on the services' API asks for a key, and
+    what is past its days is deleted every hour.
     Raises SiteError for a database that cannot be reached, and for a key that is not this
     database's.
     """
@@ -60,7 +78,9 @@ def open_site(settings: SiteSettings, services: Mapping[str, Service]) -> Site:
     database = Database(settings.database)
     database.check()
     bring_up(database, vault)
-    return Site(settings, database, vault, services)
+    site = Site(settings, database, vault, services)
+    site.keeper = Keeper(site)
+    return site
 
 
 def site_of(request: HTTPConnection) -> Site:

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from personalign.web.accounts.phrases import PhraseError, read_phrase
-from personalign.web.accounts.sessions import sign_in, sign_out, sign_up
+from personalign.web.accounts.sessions import Member, proves, sign_in, sign_out, sign_up
 from personalign.web.accounts.tables import Account
+from personalign.web.audit.log import append
 from personalign.web.pages import forget_cookie, page, see, set_cookie
 from personalign.web.refusals import PageRefusal
 from personalign.web.site import site_of
@@ -17,6 +18,9 @@ from personalign.web.texts import LANGUAGES
 from personalign.web.visitor import LANGUAGE_COOKIE, Anyone, address_of, become
 
 router = APIRouter()
+
+Problem = tuple[str, dict[str, object]]
+"""What is wrong with a phrase: the key of a text, and its places."""
 
 
 @router.get("/sign-up")
@@ -31,7 +35,7 @@ def make_account(request: Request, visitor: Anyone) -> Response:
     site = site_of(request)
     if not site.settings.sign_up:
         raise PageRefusal(403, "no_sign_up")
-    _count_try(request)
+    count_try(request)
     phrase, cookie = sign_up(site, visitor.language)
     become(request, cookie, fresh=False)
     response = page(request, "accounts/phrase.html", phrase=phrase)
@@ -42,7 +46,7 @@ def make_account(request: Request, visitor: Anyone) -> Response:
 @router.get("/sign-in")
 def ask_phrase(request: Request, visitor: Anyone, next: str = "/") -> Response:
     """Where the phrase is typed."""
-    return page(request, "accounts/sign_in.html", next=_local(next), problem=None)
+    return page(request, "accounts/sign_in.html", next=local_path(next), problem=None)
 
 
 @router.post("/sign-in")
@@ -54,22 +58,16 @@ def check_phrase(
 ) -> Response:
     """Sign in, or say what is wrong with the phrase as far as that gives nothing away."""
     site = site_of(request)
-    _count_try(request)
-    problem: tuple[str, dict[str, object]] | None = None
+    count_try(request)
+    problem: Problem = ("accounts.sign_in.unknown", {})
     cookie = None
     try:
         cookie = sign_in(site, read_phrase(phrase))
     except PhraseError as error:
-        if error.word is None:
-            problem = ("accounts.sign_in.count", {})
-        elif error.near is None:
-            problem = ("accounts.sign_in.unknown_word", {"word": error.word})
-        else:
-            problem = ("accounts.sign_in.misspelt", {"word": error.word, "near": error.near})
+        problem = _problem(error)
     if cookie is None:
-        problem = problem or ("accounts.sign_in.unknown", {})
-        return page(request, "accounts/sign_in.html", 403, next=_local(next), problem=problem)
-    response = see(_local(next))
+        return page(request, "accounts/sign_in.html", 403, next=local_path(next), problem=problem)
+    response = see(local_path(next))
     set_cookie(response, site, cookie)
     return response
 
@@ -98,24 +96,49 @@ def choose_language(
     if visitor.member is not None:
         with site.database.writing() as session:
             session.get_one(Account, visitor.member.id).language = language
-    response = see(_local(back))
+    response = see(local_path(back))
     response.set_cookie(
         LANGUAGE_COOKIE, language, max_age=31_536_000, secure=site.settings.secure, samesite="lax"
     )
     return response
 
 
-def _count_try(request: Request) -> None:
+def check_phrase_of(request: Request, member: Member, phrase: str) -> Problem | None:
+    """What is wrong with a phrase that is to be the member's own; None where it is theirs.
+
+    A try counts as one to sign in, and a wrong one is written down.
+    """
+    site = site_of(request)
+    count_try(request)
+    try:
+        if proves(site, member.id, read_phrase(phrase)):
+            return None
+    except PhraseError as error:
+        return _problem(error)
+    with site.database.writing() as session:
+        append(session, site.vault, "phrase.refused", actor=member.audit_name)
+    return ("accounts.sign_in.not_yours", {})
+
+
+def _problem(error: PhraseError) -> Problem:
+    if error.word is None:
+        return ("accounts.sign_in.count", {})
+    if error.near is None:
+        return ("accounts.sign_in.unknown_word", {"word": error.word})
+    return ("accounts.sign_in.misspelt", {"word": error.word, "near": error.near})
+
+
+def count_try(request: Request) -> None:
     """Count one try of this address; too many are refused, and written down."""
     wait = site_of(request).pace.wait(address_of(request))
     if wait > 0:
         raise PageRefusal(429, "too_many_tries", retry_after=wait, forged=True)
 
 
-def _local(path: str) -> str:
+def local_path(path: str) -> str:
     """A path of this site; anything else is the first page.
 
-    >>> _local("/chat"), _local("//evil.example"), _local("https://evil.example")
+    >>> local_path("/chat"), local_path("//evil.example"), local_path("https://evil.example")
     ('/chat', '/', '/')
     """
     plain = path.startswith("/") and not path.startswith("//") and "\\" not in path

@@ -47,15 +47,10 @@ class Member:
 
 def sign_up(site: Site, language: str) -> tuple[str, str]:
     """Make an account; gives its phrase, this once, and the cookie of a browser signed in to it."""
-    phrase = new_phrase()
-    hashed = hash_phrase(phrase)
+    phrase, kept = _free_phrase(site)
     with site.database.writing() as session:
-        lookup = lookup_of(site.vault, phrase)
-        while session.scalar(select(Account.id).where(Account.lookup == lookup)) is not None:
-            phrase = new_phrase()
-            lookup, hashed = lookup_of(site.vault, phrase), hash_phrase(phrase)
         account = new_account(session, language)
-        account.lookup, account.phrase_hash = lookup, hashed
+        account.lookup, account.phrase_hash = lookup_of(site.vault, phrase), kept
         session.flush()
         append(session, site.vault, "account.created", actor=account.audit_name)
         return phrase, open_session(session, site, account)
@@ -81,7 +76,7 @@ def new_account(session: Session, language: str) -> Account:
 def sign_in(site: Site, phrase: str) -> str | None:
     """The cookie of a new session for the account of a phrase, or None where there is none."""
     with site.database.reading() as session:
-        lookups = [lookup_of(site.vault, phrase, key.id) for key in site.vault.keys]
+        lookups = [lookup_of(site.vault, phrase, key) for key in site.vault.ids()]
         account = session.scalars(select(Account).where(Account.lookup.in_(lookups))).first()
     good = matches(None if account is None else account.phrase_hash, phrase)
     with site.database.writing() as session:
@@ -119,6 +114,81 @@ def sign_out(site: Site, token: str) -> None:
             account = session.get_one(Account, found.account_id)
             append(session, site.vault, "sign_out", actor=account.audit_name)
             session.delete(found)
+
+
+def start_anew(session: Session, site: Site, account: Account) -> str:
+    """End every session of an account, this browser's too, and give this one a fresh cookie.
+
+    Whoever has a copy of an old cookie has nothing from now on.
+    """
+    session.execute(delete(BrowserSession).where(BrowserSession.account_id == account.id))
+    return open_session(session, site, account)
+
+
+def end_others(site: Site, member: Member) -> str:
+    """End the sessions of all other browsers; gives this one's new cookie."""
+    with site.database.writing() as session:
+        account = session.get_one(Account, member.id)
+        append(session, site.vault, "sessions.ended", actor=member.audit_name)
+        return start_anew(session, site, account)
+
+
+def end_session(site: Site, member: Member, public_id: str) -> bool:
+    """End one session of an account's own, named by `public_id`; False where there is none."""
+    with site.database.writing() as session:
+        for one in sessions_of(session, member.id):
+            if public_id_of(one) == public_id:
+                append(session, site.vault, "session.ended", actor=member.audit_name)
+                session.delete(one)
+                return True
+    return False
+
+
+def sessions_of(session: Session, account_id: str) -> list[BrowserSession]:
+    """An account's sessions, the latest seen first."""
+    return list(
+        session.scalars(
+            select(BrowserSession)
+            .where(BrowserSession.account_id == account_id, BrowserSession.expires_at > now())
+            .order_by(BrowserSession.seen_at.desc(), BrowserSession.token_hash)
+        )
+    )
+
+
+def public_id_of(one: BrowserSession) -> str:
+    """What a page calls a session: the beginning of a hash of its hash, which opens nothing."""
+    return hashlib.sha256(one.token_hash).hexdigest()[:16]
+
+
+def proves(site: Site, account_id: str, phrase: str) -> bool:
+    """Whether a phrase is that of an account."""
+    with site.database.reading() as session:
+        account = session.get_one(Account, account_id)
+    return matches(account.phrase_hash, phrase)
+
+
+def change_phrase(site: Site, member: Member) -> tuple[str, str]:
+    """A new phrase for an account: it, this once, and a fresh cookie; all sessions end.
+
+    That the old one was given is the caller's to check.
+    """
+    phrase, kept = _free_phrase(site)
+    with site.database.writing() as session:
+        account = session.get_one(Account, member.id)
+        account.lookup, account.phrase_hash = lookup_of(site.vault, phrase), kept
+        append(session, site.vault, "phrase.changed", actor=member.audit_name)
+        return phrase, start_anew(session, site, account)
+
+
+def _free_phrase(site: Site) -> tuple[str, str]:
+    """A phrase whose first words no account has, and its hash."""
+    while True:
+        phrase = new_phrase()
+        lookups = [lookup_of(site.vault, phrase, key) for key in site.vault.ids()]
+        with site.database.reading() as session:
+            taken = session.scalar(select(Account.id).where(Account.lookup.in_(lookups)))
+        if taken is None:
+            return phrase, hash_phrase(phrase)
 
 
 def member_of(site: Site, token: str) -> Member | None:

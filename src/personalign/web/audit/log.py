@@ -4,17 +4,16 @@ Each entry holds the MAC of the one before, and its own MAC covers both, under a
 the database: whoever can write to the database alone can neither change an entry, nor take one out,
 nor put one in between. That the newest are gone shows in `audit_head`, a sealed copy of the last
 MAC; that the whole database was set back to an earlier state shows against a head that somebody
-noted outside (`expected`).
+noted outside (`expected`), and in no other way.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import DDL, event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from personalign.errors import SiteError
@@ -29,7 +28,9 @@ SYSTEM, UNKNOWN = "system", ""
 FIRST = bytes(32)
 """What stands for the MAC before the first entry."""
 
-_PURPOSE, _HEAD = "audit", "audit_head"
+_PURPOSE, _HEAD, _NOTHING = "audit", "audit_head", "0:"
+_UNREADABLE = (ValueError, TypeError, AttributeError)
+"""What comes of a value that is of no kind its column can have; SQLite keeps such values."""
 _LOCK = 7_305_191
 """PostgreSQL's advisory lock of whoever appends."""
 
@@ -41,7 +42,7 @@ class Checked:
     entries: int
     """Entries that are as they were written, counted from the first."""
     head: str
-    """The last good entry as NUMBER:MAC, to be noted outside the database."""
+    """The last good entry as NUMBER:MAC, to be noted outside the database; "0:" for none."""
     problem: str | None
     """What is wrong with the first bad entry, a sentence; None where nothing is."""
 
@@ -57,29 +58,42 @@ def append(
 ) -> AuditEntry:
     """Add an entry in the caller's transaction: it is kept if, and only if, what it tells is.
 
-    details: facts without anything personal: no answers, texts, handles, addresses.
+    It follows the head, not the last entry there is: where entries were cut off the end, the gap
+    stays for good. details: facts without anything personal: no answers, texts, handles, addresses.
+    Raises SiteError where there is no head: then what is to be written down is not done either.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     session.flush()
-    last = session.scalars(select(AuditEntry).order_by(AuditEntry.number.desc()).limit(1)).first()
+    head = session.get(SiteFact, _HEAD, populate_existing=True)
+    if head is None:
+        raise SiteError(
+            "The audit log has lost its head (audit_head in site_fact): the database was tampered "
+            "with. Restore a backup, and compare its log with a head that was noted."
+        )
+    number, _, mac = unseal(vault, head, "value").decode().partition(":")
     entry = AuditEntry(
-        number=1 if last is None else last.number + 1,
+        number=int(number) + 1,
         at=now(),
         actor=actor,
         action=action,
         subject=subject,
         details=json.dumps(details, sort_keys=True, ensure_ascii=False),
         key=vault.keys[0].id,
-        previous=FIRST if last is None else last.mac,
+        previous=bytes.fromhex(mac) or FIRST,
     )
     entry.mac = vault.sign(_PURPOSE, _bytes(entry))
     session.add(entry)
-    head = session.get(SiteFact, _HEAD) or SiteFact(name=_HEAD)
     seal(vault, head, "value", _head(entry))
-    session.add(head)
     session.flush()
     return entry
+
+
+def begin(session: Session, vault: Vault) -> None:
+    """Note the head of an empty log: from now on a log without a head was tampered with."""
+    head = SiteFact(name=_HEAD)
+    seal(vault, head, "value", _NOTHING)
+    session.add(head)
 
 
 def verify(session: Session, vault: Vault, *, expected: str | None = None) -> Checked:
@@ -87,26 +101,18 @@ def verify(session: Session, vault: Vault, *, expected: str | None = None) -> Ch
 
     expected: a head, NUMBER:MAC, noted earlier; the log must still hold it.
     """
-    previous, good, last = FIRST, 0, "0:"
-    noted: dict[int, str] = {}
-    if expected is not None:
-        number, _, mac = expected.partition(":")
-        if not number.isdigit() or not mac:
-            raise SiteError(f"{expected!r} is no head of a log; it looks like 12:9f86d081...")
-        noted[int(number)] = mac
-    for entry in _entries(session):
-        problem = _problem(entry, good + 1, previous, vault)
-        if problem is None and noted.get(entry.number, entry.mac.hex()) != entry.mac.hex():
-            problem = f"Entry {entry.number} is not the one whose MAC was noted."
-        if problem is not None:
-            return Checked(good, last, problem)
-        previous, good, last = entry.mac, entry.number, _head(entry)
-    head = session.get(SiteFact, _HEAD)
-    told = "0:" if head is None else unseal(vault, head, "value").decode()
-    if told != last or any(number > good for number in noted):
-        missing = max([int(told.partition(":")[0]), *noted])
-        return Checked(good, last, f"Entries {good + 1} to {missing} are gone.")
-    return Checked(good, last, None)
+    number, _, mac = (expected or _NOTHING).partition(":")
+    if not number.isdigit() or (not mac and number != "0"):
+        raise SiteError(f"{expected!r} is no head of a log; it looks like 12:9f86d081...")
+    noted = (int(number), mac)
+    try:
+        found = _walk(session, vault, noted, at_once=1000)
+    except _UNREADABLE:  # one by one, to name the one that is no entry at all
+        found = _walk(session, vault, noted, at_once=1)
+    if found.problem is not None:
+        return found
+    problem = _end_problem(session, vault, found, noted[0])
+    return found if problem is None else replace(found, problem=problem)
 
 
 def details_of(entry: AuditEntry) -> dict[str, Any]:
@@ -115,17 +121,38 @@ def details_of(entry: AuditEntry) -> dict[str, Any]:
     return found
 
 
-def _entries(session: Session) -> Iterator[AuditEntry]:
-    yield from session.scalars(
-        select(AuditEntry)
-        .order_by(AuditEntry.number)
-        .execution_options(yield_per=1000, populate_existing=True)
+def _walk(session: Session, vault: Vault, noted: tuple[int, str], *, at_once: int) -> Checked:
+    """Entry after entry until one is wrong; at_once: how many are read together."""
+    previous, good, last = FIRST, 0, _NOTHING
+    entries = iter(
+        session.scalars(
+            select(AuditEntry)
+            .order_by(AuditEntry.number)
+            .execution_options(yield_per=at_once, populate_existing=True)
+        )
     )
+    while True:
+        try:
+            entry = next(entries, None)
+            if entry is None:
+                return Checked(good, last, None)
+            problem = _problem(entry, good + 1, previous, vault)
+        except _UNREADABLE:
+            if at_once > 1:
+                raise
+            return Checked(good, last, f"Entry {good + 1} cannot be read: it was changed.")
+        if problem is None and entry.number == noted[0] and entry.mac.hex() != noted[1]:
+            problem = f"Entry {entry.number} is not the one whose MAC was noted."
+        if problem is not None:
+            return Checked(good, last, problem)
+        previous, good, last = entry.mac, entry.number, _head(entry)
 
 
 def _problem(entry: AuditEntry, number: int, previous: bytes, vault: Vault) -> str | None:
-    if entry.number != number:
-        return f"Entry {number} is missing; entry {entry.number} follows entry {number - 1}."
+    if entry.number > number:
+        return f"Entry {number} is missing; the next one there is has the number {entry.number}."
+    if entry.number < number:
+        return f"Entry {entry.number} was put in: a log begins with entry 1."
     if entry.previous != previous:
         return f"Entry {number} does not follow the entry before it: one of the two was changed."
     try:
@@ -133,6 +160,24 @@ def _problem(entry: AuditEntry, number: int, previous: bytes, vault: Vault) -> s
     except SiteError as error:
         return f"Entry {number} cannot be checked. {error}"
     return None if good else f"Entry {number} was changed after it was written."
+
+
+def _end_problem(session: Session, vault: Vault, found: Checked, noted: int) -> str | None:
+    """What is wrong behind the last good entry: a tail that was cut off, or a head set back."""
+    head = session.get(SiteFact, _HEAD, populate_existing=True)
+    if head is None:
+        return "The sealed copy of the last MAC is gone: entries may have been cut off the end."
+    try:
+        told = unseal(vault, head, "value").decode()
+    except SiteError as error:
+        return f"The sealed copy of the last MAC cannot be read. {error}"
+    last = max(int(told.partition(":")[0]), noted)
+    if last > found.entries:
+        first = found.entries + 1
+        return f"Entry {first} is missing, the last one of the log is entry {last}."
+    if told != found.head:
+        return f"The sealed copy of the last MAC is of an earlier state: {told.partition(':')[0]}."
+    return None
 
 
 def _head(entry: AuditEntry) -> str:
@@ -176,12 +221,3 @@ def guards(dialect: str) -> list[str]:
         for what in ("UPDATE", "DELETE")
         for statement in GUARDS[dialect]
     ]
-
-
-for _dialect in GUARDS:
-    for _statement in guards(_dialect):
-        event.listen(
-            AuditEntry.__table__,
-            "after_create",
-            DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect),  # type: ignore[no-untyped-call]
-        )

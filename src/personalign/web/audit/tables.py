@@ -1,13 +1,15 @@
-"""The audit log's table; triggers of the database refuse to change or remove an entry."""
+"""The audit log, whose entries triggers of the database refuse to change or remove; and what the
+scoring by group found."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from personalign.web.database.base import ID_LENGTH, Base
+from personalign.web.database.base import ID_LENGTH, Base, id_column, sealed_column
 
 
 class AuditEntry(Base):
@@ -19,7 +21,7 @@ class AuditEntry(Base):
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
     )
     """1, 2, 3, ... without a gap."""
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     actor: Mapped[str] = mapped_column(String(ID_LENGTH))
     """An account's audit name, "system", or "" for somebody unknown."""
     action: Mapped[str] = mapped_column(String(64), index=True)
@@ -33,3 +35,14 @@ class AuditEntry(Base):
     """The MAC of the entry before; 32 zeros for the first."""
     mac: Mapped[bytes]
     """HMAC-SHA256 over everything above."""
+
+
+class ScoreRun(Base):
+    """One scoring of the site's models by group of people: means of groups, nobody's own score."""
+
+    __tablename__ = "score_run"
+
+    id: Mapped[str] = id_column()
+    made_at: Mapped[datetime] = mapped_column(index=True)
+    data: Mapped[Any] = sealed_column()
+    """JSON: a list of scores.py's ModelScores."""

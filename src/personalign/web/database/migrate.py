@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from personalign.errors import SiteError
+from personalign.web.audit.log import begin
 from personalign.web.database.base import seal, unseal
 from personalign.web.database.tables import SiteFact
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.orm import Session
 
     from personalign.web.database.open import Database
     from personalign.web.vault import Vault
@@ -39,26 +41,62 @@ def bring_up(database: Database, vault: Vault) -> None:
         with database.engine.execution_options(writes=True).begin() as connection:
             if not database.sqlite:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-            command.upgrade(_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         raise SiteError(
             f"The database is of a version that this Personalign does not know ({error}). Install "
             "the version it was last used with, or a newer one."
         ) from error
+    check_key(database, vault)
+
+
+def check_key(database: Database, vault: Vault) -> None:
+    """See that a key opens what the site's key sealed; the first key becomes the site's.
+
+    Raises SiteError for another site's key.
+    """
     with database.writing() as session:
-        fact = session.get(SiteFact, _CHECK)
-        if fact is None:
+        if session.get(SiteFact, _CHECK) is None:
             fact = SiteFact(name=_CHECK)
             seal(vault, fact, "value", "this site's key")
             session.add(fact)
-            return
-        try:
-            unseal(vault, fact, "value")
-        except SiteError as error:
-            raise SiteError(f"The site key is not the one of this database. {error}") from error
+            begin(session, vault)
+        problem = opens_with(session, vault)
+    if problem is not None:
+        raise SiteError(problem)
 
 
-def _config(connection: object) -> Config:
+def opens_with(session: Session, vault: Vault) -> str | None:
+    """What is wrong with a key, a sentence; None where it is this database's."""
+    fact = session.get(SiteFact, _CHECK)
+    if fact is None:
+        return "The database has no key yet; personalign serve --web gives it the site's."
+    try:
+        unseal(vault, fact, "value")
+    except SiteError as error:
+        return f"The site key is not the one of this database. {error}"
+    return None
+
+
+def version_of(database: Database) -> str | None:
+    """The last step that was run on a database; None for one without our tables."""
+    from alembic.runtime.migration import MigrationContext
+
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_version() -> str:
+    """The last step that this package knows."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(alembic_config(None)).get_current_head()
+    assert head is not None, "there is a first step"
+    return head
+
+
+def alembic_config(connection: object) -> Config:
+    """How Alembic finds the steps and the database they are run on."""
     from alembic.config import Config
 
     config = Config()

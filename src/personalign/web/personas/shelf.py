@@ -29,6 +29,7 @@ class PersonaShelf:
     def __init__(self, database: Database, vault: Vault, services: Mapping[str, Service]) -> None:
         self._database, self._vault, self._services = database, vault, services
         self._open: OrderedDict[str, Persona] = OrderedDict()
+        self._forgotten = 0  # counts what was deleted, so that what was being read then is not kept
         self._lock = threading.Lock()
 
     def keep(
@@ -69,6 +70,7 @@ class PersonaShelf:
             if persona_id in self._open:
                 self._open.move_to_end(persona_id)
                 return self._open[persona_id]
+            forgotten = self._forgotten
         with self._database.reading() as session:
             row = session.get(StoredPersona, persona_id)
             if row is None:
@@ -81,6 +83,8 @@ class PersonaShelf:
             )
         persona = Persona.unpack(data, service.decoder)
         with self._lock:
+            if forgotten != self._forgotten:
+                return persona
             self._open[persona_id] = persona
             while len(self._open) > OPEN_AT_ONCE:
                 self._open.popitem(last=False)
@@ -89,4 +93,5 @@ class PersonaShelf:
     def forget(self, persona_id: str) -> Persona | None:
         """Close a persona that was deleted; gives it where it was open."""
         with self._lock:
+            self._forgotten += 1
             return self._open.pop(persona_id, None)

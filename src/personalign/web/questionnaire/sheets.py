@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from personalign.dataset.answers import AnswerSheet
 from personalign.errors import AnswersError
 from personalign.inventory.items import Inventory, ipip_neo_120, ipip_neo_300
-from personalign.web.database.base import now, seal, unsealed_text
+from personalign.web.database.base import now, seal, unseal
 from personalign.web.questionnaire.tables import Answer, Sitting
 from personalign.web.vault import Vault
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def form_of(sitting: Sitting) -> Inventory:
-    """The items a sitting asks of: the 120, or the 300 for the long and the adaptive form."""
-    return ipip_neo_120() if sitting.form == "120" else ipip_neo_300()
+    """What a sitting asks of: the 300 of the long form, else the 120 that methods learn from."""
+    return ipip_neo_300() if sitting.form == "300" else ipip_neo_120()
 
 
 def put_answers(
@@ -66,17 +67,29 @@ def put_answers(
 def read_sheet(session: Session, vault: Vault, sitting: Sitting) -> AnswerSheet:
     """A sitting as far as it is filled in."""
     form = form_of(sitting)
-    rows = session.scalars(
-        select(Answer)
+    rows = session.execute(  # columns, not objects: a page of a long form reads hundreds
+        select(Answer.item, Answer.value)
         .where(Answer.sitting_id == sitting.id)
         .order_by(Answer.answered_at, Answer.item)
     ).all()
     places = {item.number: place for place, item in enumerate(form)}
     answers: list[int | None] = [None] * len(form)
-    for row in rows:
-        answers[places[row.item]] = int(unsealed_text(vault, row, "value"))
-    asked = tuple(places[row.item] for row in rows) if sitting.form == "adaptive" else None
-    return AnswerSheet(form, tuple(answers), asked)
+    for number, value in rows:
+        answers[places[number]] = int(vault.open(value, "answer", "value", sitting.id, number))
+    if sitting.form != "adaptive":
+        return AnswerSheet(form, tuple(answers))
+    put = [places[number] for page in pages_put(vault, sitting) for number in page]
+    reached = [place for place in put if answers[place] is not None]
+    rest = [places[number] for number, _ in rows if places[number] not in reached]
+    return AnswerSheet(form, tuple(answers), (*reached, *rest))
+
+
+def pages_put(vault: Vault, sitting: Sitting) -> list[list[int]]:
+    """Of an adaptive sitting: the item numbers of each page so far."""
+    if sitting.put is None:
+        return []
+    pages: list[list[int]] = json.loads(unseal(vault, sitting, "put"))
+    return pages
 
 
 def person_of(session: Session, vault: Vault, sitting: Sitting) -> Respondents:

@@ -41,8 +41,12 @@ class Sitting(Base):
     form: Mapped[str] = mapped_column(String(16))
     """One of FORMS."""
     language: Mapped[str] = mapped_column(String(16))
+    """Of the items: one sitting is of one wording."""
     about: Mapped[Any] = sealed_column(nullable=True)
     """JSON: sex and age for the norms, where they were given."""
+    put: Mapped[Any] = sealed_column(nullable=True)
+    """JSON, of the adaptive form: its pages so far, each a list of item numbers. Sealed, because
+    what is asked next tells what was answered before."""
     started_at: Mapped[datetime]
     changed_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

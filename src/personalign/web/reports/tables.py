@@ -8,10 +8,13 @@ from typing import Any
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from personalign.web.database.base import Base, id_column, sealed_column
+from personalign.web.database.base import ID_LENGTH, Base, id_column, sealed_column
 
 CATEGORIES = ("harmful", "hateful", "sexual", "false", "private", "echo", "other")
 """What may be wrong with a reply; echo: it only tells people what they think already."""
+
+SPEAKERS = ("base", "mine", "mirrored", "other")
+"""Who said it: the model as it is, the reporter's persona, its mirror image, another persona."""
 
 STATUSES = ("open", "in_review", "closed")
 OUTCOMES = ("no_action", "persona_removed", "model_changed", "escalated")
@@ -30,14 +33,22 @@ class Report(Base):
     """Who reported it; moderators are not shown it."""
     model: Mapped[str] = mapped_column(String(256))
     speaker: Mapped[str] = mapped_column(String(16))
-    """base, mine or mirrored."""
+    """One of SPEAKERS."""
     alpha: Mapped[float | None]
     category: Mapped[str] = mapped_column(String(16), index=True)
     prompt: Mapped[Any] = sealed_column()
     reply: Mapped[Any] = sealed_column()
     comment: Mapped[Any] = sealed_column(nullable=True)
     status: Mapped[str] = mapped_column(String(16), index=True)
+    """One of STATUSES."""
     outcome: Mapped[str | None] = mapped_column(String(32))
+    """One of OUTCOMES where it is closed."""
+    reviewer_id: Mapped[str | None] = mapped_column(
+        ForeignKey("account.id", ondelete="SET NULL"), index=True
+    )
+    """The moderator who took it into review."""
+    audit_name: Mapped[str] = mapped_column(String(ID_LENGTH), unique=True)
+    """What the audit log calls this report; once it is deleted, nobody knows which it was."""
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
 

@@ -1,0 +1,163 @@
+"""`personalign serve --web`: its options, and the site they open around a running service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from personalign.cli.site.place import address, needed, secret
+from personalign.errors import SiteError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from personalign.server.service import Service
+    from personalign.web.settings import OpenIdProvider, SiteSettings
+    from personalign.web.site import Site
+
+PANEL = "With --web"
+OPENID_SECRET = "PERSONALIGN_OPENID_SECRET"
+
+
+def _option(help: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=PANEL, **more)
+
+
+PublicUrl = Annotated[
+    str | None,
+    _option(
+        "The address people type, https://NAME. Default, on this machine alone: where it listens."
+    ),
+]
+BehindProxy = Annotated[
+    bool,
+    _option(
+        "A proxy in front says who asks (X-Forwarded-For); nobody else must reach the port.",
+        "--behind-proxy",
+    ),
+]
+Operator = Annotated[
+    str, _option("Who runs the site and how to reach them; people read it before they consent.")
+]
+NoSignUp = Annotated[bool, _option("Make no new accounts.", "--no-sign-up")]
+Days = "Days that {} kept after the last change. Default: {}."
+KeepUnfinished = Annotated[
+    int | None, _option(Days.format("an unfinished questionnaire is", 90), min=1)
+]
+KeepConversations = Annotated[
+    int | None, _option(Days.format("a saved conversation is", 180), min=1)
+]
+KeepReports = Annotated[int | None, _option(Days.format("a closed report is", 365), min=1)]
+KeepAccounts = Annotated[
+    int | None, _option(Days.format("an account nobody comes to is", 730), min=1)
+]
+OpenIdIssuer = Annotated[
+    str | None, _option("OpenID Connect: the provider's address, to sign in there, too.")
+]
+OpenIdClient = Annotated[
+    str | None,
+    _option(
+        f"OpenID Connect: this site's client id; its secret is in {OPENID_SECRET}, or in a file "
+        f"that {OPENID_SECRET}_FILE names."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class WebOptions:
+    """What was said on the command line about the site."""
+
+    folder: Path
+    database: str | None
+    key_file: Path | None
+    public_url: str | None
+    behind_proxy: bool
+    operator: str
+    sign_up: bool
+    unfinished: int | None
+    conversations: int | None
+    reports: int | None
+    accounts: int | None
+    openid_issuer: str | None
+    openid_client: str | None
+
+    def settings(self, host: str, port: int) -> SiteSettings:
+        """The site's settings; host and port: where the server is to listen.
+
+        Raises SiteError for what no site may be, MissingPackageError where packages are missing.
+        """
+        needed()
+        from personalign.web.settings import Retention, SiteSettings
+
+        shown = f"[{host}]" if ":" in host else host
+        given = ("unfinished", "conversations", "reports", "accounts")
+        days = {name: getattr(self, name) for name in given if getattr(self, name) is not None}
+        return SiteSettings(
+            self.folder,
+            self.public_url or f"http://{shown}" + (f":{port}" if port else ""),
+            database_url=address(self.database),
+            key_file=self.key_file,
+            behind_proxy=self.behind_proxy,
+            operator=self.operator,
+            sign_up=self.sign_up,
+            retention=Retention(**days),
+            openid=self._openid(),
+        )
+
+    def _openid(self) -> OpenIdProvider | None:
+        from personalign.web.settings import OpenIdProvider
+
+        if self.openid_issuer is None and self.openid_client is None:
+            return None
+        if self.openid_issuer is None or self.openid_client is None:
+            raise SiteError("--openid-issuer and --openid-client belong together; give both.")
+        hidden = secret(OPENID_SECRET)
+        if not hidden:
+            raise SiteError(
+                f"The client's secret of OpenID Connect is missing; put it into {OPENID_SECRET}, "
+                f"or into a file that {OPENID_SECRET}_FILE names."
+            )
+        return OpenIdProvider(self.openid_issuer, self.openid_client, hidden)
+
+
+@dataclass(frozen=True)
+class OpenedWeb:
+    """A site that is about to be served."""
+
+    site: Site
+    app: ASGIApp
+
+    def tell(self, listening: str) -> None:
+        """Say where to open it; listening: the server's address."""
+        from personalign.cli.console import console, errors
+
+        public = self.site.settings.public_url
+        here = listening if not self.site.settings.secure else public
+        console.print(f"Open {here}", highlight=False, soft_wrap=True, markup=False)
+        keys = self.site.settings.keys
+        if keys.exists():
+            errors.print(
+                f"Everything personal is sealed with {keys}: keep a copy where no backup is.",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
+
+
+def open_web(settings: SiteSettings, service: Service) -> OpenedWeb:
+    """The site around a service, ready to be served; whoever opens it closes it.
+
+    Raises SiteError where the database or the key cannot be used, and closes the service then.
+    """
+    from personalign.web.app import create_site
+    from personalign.web.site import open_site
+
+    try:
+        site = open_site(settings, {service.base: service})
+    except BaseException:
+        service.close(drain=False)
+        raise
+    return OpenedWeb(site, create_site(site))

@@ -1,0 +1,60 @@
+"""`personalign site audit verify`: whether the audit log is as it was written."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from personalign.cli.site.place import (
+    DEFAULT_FOLDER,
+    DatabaseUrl,
+    KeyFile,
+    SiteFolder,
+    opened,
+    settings_of,
+)
+
+audit = typer.Typer(help="The audit log.", no_args_is_help=True)
+
+
+@audit.command()
+def verify(
+    site: SiteFolder = DEFAULT_FOLDER,
+    database: DatabaseUrl = None,
+    site_key: KeyFile = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEAD",
+            help="A head that this command printed earlier and that was kept elsewhere: without "
+            "one, a database that was set back as a whole is not noticed.",
+        ),
+    ] = None,
+) -> None:
+    """Check every entry of the audit log against its chain; status 1 where one is not as it was.
+
+      personalign site audit verify
+      personalign site audit verify --expect 12:9f86d081...
+
+    The head goes to stdout, to be kept where whoever runs the database cannot write.
+    """
+    from personalign.cli.console import errors
+    from personalign.web.audit.log import verify as check
+
+    with (
+        opened(settings_of(site, database, site_key)) as one,
+        one.database.reading() as session,
+    ):
+        found = check(session, one.vault, expected=expect)
+    if found.problem is not None:
+        errors.print(
+            f"{found.problem} {found.entries} entries before it are as they were written.",
+            style="red",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
+    errors.print(f"{found.entries} entries are as they were written. The head:", highlight=False)
+    typer.echo(found.head)

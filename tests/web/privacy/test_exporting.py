@@ -1,0 +1,89 @@
+"""One file with everything of an account, opened, and nothing of anybody else."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+from sqlalchemy import LargeBinary
+
+from personalign.model.persona import Persona
+from personalign.web.database.tables import METADATA
+from personalign.web.privacy.exporting import LEFT_OUT, NOT_TEXT
+from tests.web.conftest import LiveSite
+from tests.web.people import SECRET, use_everything
+from tests.web.privacy.test_deleting import NOBODYS
+from tests.web.visiting import Person
+
+
+def exported(person: Person) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What an account's file tells, and the files beside it."""
+    answer = person.http.get("/account/export")
+    assert answer.status_code == 200 and answer.headers["cache-control"] == "no-store"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        files = {name: file.read(name) for name in file.namelist()}
+    return json.loads(files.pop("everything.json")), files
+
+
+def test_every_table_is_in_it_opened(live: LiveSite) -> None:
+    ann, ben = live.member(), live.member()
+    persona = use_everything(live.site, live.account_of(ann).id, live.account_of(ben).id)
+    told, files = exported(ann)
+    tables = told["tables"]
+    assert set(tables) == set(METADATA.tables) - NOBODYS
+    assert [row["value"] for row in tables["answer"]] == ["4"]
+    assert tables["sitting"][0]["about"] == {"age": 47}
+    for table, column in (("turn", "text"), ("conversation", "title"), ("report", "reply")):
+        assert tables[table][0][column] == SECRET
+    (row,) = tables["persona"]
+    again = Persona.unpack(files[row["data"]], live.site.service.decoder)
+    assert again.key == live.site.shelf.load(persona.id).key
+
+
+def test_nothing_of_others_is_in_it(live: LiveSite) -> None:
+    ann, ben = live.member(), live.member()
+    use_everything(live.site, live.account_of(ann).id, live.account_of(ben).id)
+    for person, other in ((ann, ben), (ben, ann)):
+        told, files = exported(person)
+        text = json.dumps(told) + repr(files)
+        account = live.account_of(other)
+        for theirs in (account.id, account.handle, account.audit_name, "which was whose"):
+            assert theirs not in text
+        said = SECRET if other is ann else "theirs"
+        assert said not in text
+        assert live.account_of(person).audit_name not in text
+
+
+def test_what_opens_doors_is_left_out_and_the_lists_are_of_columns_there_are(
+    live: LiveSite,
+) -> None:
+    ann, ben = live.member(), live.member()
+    use_everything(live.site, live.account_of(ann).id, live.account_of(ben).id)
+    tables = exported(ann)[0]["tables"]
+    for table, column in LEFT_OUT | NOT_TEXT:
+        assert column in METADATA.tables[table].columns
+    for table, column in LEFT_OUT:
+        assert not any(column in row for row in tables[table])
+    for table in METADATA.sorted_tables:  # a new column of bytes is sealed text, or named there
+        for column in table.columns:
+            if isinstance(column.type, LargeBinary) and table.name not in NOBODYS:
+                named = (table.name, column.name) in LEFT_OUT | NOT_TEXT
+                assert named or column.info.get("sealed"), (table.name, column.name)
+
+
+def test_it_tells_what_the_log_tells_of_the_account(live: LiveSite) -> None:
+    ann = live.member()
+    ann.api_key()
+    told, _ = exported(ann)
+    assert [entry["action"] for entry in told["audit_log"]] == [
+        "account.created",
+        "key.made",
+        "account.exported",
+    ]
+
+
+def test_only_who_is_signed_in_gets_one(live: LiveSite) -> None:
+    answer = live.person().http.get("/account/export", follow_redirects=False)
+    assert answer.status_code == 303 and answer.headers["location"].startswith("/sign-in")
