@@ -117,6 +117,9 @@ class PersonaMaker:
         self._closing = ExitStack()
         self._able = decoder.quantize is None
         self._decoder = self._closing.enter_context(twin(decoder)) if self._able else decoder
+        self.spare = self._closing.enter_context(twin(decoder)) if self._able else None
+        """Another twin, which nobody here uses: the site's thread makes its personas on it. None
+        where the weights are quantised."""
         self._thread = threading.Thread(target=self._work, name="personalign-maker", daemon=True)
         self._thread.start()
 

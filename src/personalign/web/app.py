@@ -18,7 +18,10 @@ from personalign.web.accounts import account_pages, admin, openid_pages, share_p
 from personalign.web.accounts import pages as accounts
 from personalign.web.audit import pages as audit_log
 from personalign.web.audit import report_pages as audit_report
+from personalign.web.balanced import pages as balanced
+from personalign.web.chat import pages as chat
 from personalign.web.guard import SiteGuard
+from personalign.web.personas import pages as personas
 from personalign.web.privacy import pages as privacy
 from personalign.web.profile import pages as profile
 from personalign.web.questionnaire import consent_pages as consent
@@ -48,13 +51,20 @@ ROUTERS = (
     admin.router,
     audit_log.router,
     audit_report.router,
+    personas.router,
+    chat.router,
+    balanced.router,
 )
 
 API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 def create_site(site: Site) -> ASGIApp:
-    """Pages and API in one application; closing site and services is their owner's business."""
+    """Pages and API in one application; closing site and services is their owner's business.
+
+    The site's own thread begins with it.
+    """
+    site.aligner.start()
     pages = FastAPI(title="Personalign", openapi_url=None, docs_url=None, redoc_url=None)
     pages.state.site = site
     for router in ROUTERS:

@@ -83,6 +83,10 @@ class SiteSettings:
     openid: OpenIdProvider | None = None
     body_bytes: int = 2**20
     """Largest request."""
+    method: str = "pas"
+    """How personas are made: one of aligning.METHODS."""
+    reply_tokens: int = 320
+    """Longest reply of a page, in tokens."""
     session_days: int = 30
     """How long a browser stays signed in."""
 

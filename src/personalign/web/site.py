@@ -11,8 +11,11 @@ from personalign.web.accounts.api_keys import SiteKeys
 from personalign.web.accounts.openid import OpenId
 from personalign.web.accounts.pace import SignInPace
 from personalign.web.audit.scoring import Scoring
+from personalign.web.balanced.views import Views
+from personalign.web.chat.talks import Talks
 from personalign.web.database.migrate import bring_up
 from personalign.web.database.open import Database
+from personalign.web.personas.aligning import Aligner
 from personalign.web.personas.served import SitePersonas
 from personalign.web.personas.shelf import PersonaShelf
 from personalign.web.privacy.retention import Keeper
@@ -51,6 +54,10 @@ class Site:
             service.personas = SitePersonas(service.personas, self.database, self.shelf, name)
         self.keeper: Keeper | None = None
         self.scoring = Scoring(self)
+        self.aligner = Aligner(self)
+        self.views = Views(self.aligner)
+        self.talks = Talks()
+        self.forget += [self.aligner.forget, self.talks.forget]
 
     @property
     def service(self) -> Service:
@@ -58,10 +65,11 @@ class Site:
         return next(iter(self.services.values()))
 
     def close(self) -> None:
-        """End the keeper and close the database; the services are their owner's."""
+        """End what runs beside the pages, close the database; the services are their owner's."""
         if self.keeper is not None:
             self.keeper.close()
         self.scoring.close()
+        self.aligner.close()
         self.database.close()
 
 

@@ -77,6 +77,8 @@ def leave(request: Request, visitor: Anyone) -> Response:
     """End this browser's session."""
     site = site_of(request)
     sign_out(site, visitor.cookie)
+    if visitor.member is not None:
+        site.talks.forget(visitor.member.id)
     response = see("/", "signed_out")
     forget_cookie(response, site)
     return response

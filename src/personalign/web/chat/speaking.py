@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from personalign.errors import EngineClosed, EngineFull
@@ -27,7 +27,7 @@ async def speak(
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """The pieces of a reply as they are written; leaving early ends it.
 
     messages: the turns so far, the person's last one at the end, without a system prompt.
@@ -45,6 +45,8 @@ async def speak(
         async for piece in ticket:
             if piece.text:
                 yield piece.text
+            if piece.finish == "cancelled":  # by the engine, which is closing
+                raise PageRefusal(503, "closing", retry_after=10)
 
 
 async def say(

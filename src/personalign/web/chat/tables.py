@@ -21,6 +21,8 @@ class Conversation(Base):
         ForeignKey("account.id", ondelete="CASCADE"), index=True
     )
     persona_id: Mapped[str | None] = mapped_column(ForeignKey("persona.id", ondelete="SET NULL"))
+    model: Mapped[str] = mapped_column(String(256))
+    """What this site calls the model that spoke."""
     title: Mapped[Any] = sealed_column()
     """Its first words."""
     created_at: Mapped[datetime]

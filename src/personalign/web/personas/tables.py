@@ -13,6 +13,9 @@ from personalign.web.database.base import Base, id_column, sealed_column
 KINDS = ("mine", "mirrored")
 """Made from the answers, or from their mirror image (every trait turned round)."""
 
+FAILURES = ("restarted", "broken")
+"""Failures that the site tells in its own words: the server was restarted; a mistake of ours."""
+
 
 class StoredPersona(Base):
     """A persona, sealed."""
@@ -39,7 +42,7 @@ class StoredPersona(Base):
 
 
 class Alignment(Base):
-    """A persona being made, or how that ended."""
+    """A persona and its mirror image being made, or how that ended."""
 
     __tablename__ = "alignment"
 
@@ -53,6 +56,8 @@ class Alignment(Base):
     status: Mapped[str] = mapped_column(String(16), index=True)
     """queued, running, done or failed."""
     error: Mapped[str | None] = mapped_column(Text)
+    """Why it failed: one of FAILURES, or a sentence."""
     persona_id: Mapped[str | None] = mapped_column(ForeignKey("persona.id", ondelete="SET NULL"))
+    mirrored_id: Mapped[str | None] = mapped_column(ForeignKey("persona.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

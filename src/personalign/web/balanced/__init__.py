@@ -1,0 +1,1 @@
+"""The balanced view: one question to personas that stand far apart, and where they differ."""

@@ -1,0 +1,302 @@
+"""/chat: one question, answered by the model as it is, a persona and its mirror image.
+
+With chat.js a reply comes as server-sent events; without it the page comes back with all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from personalign.server.replies import CLIENT_GONE, EventStream, until_gone
+from personalign.server.service import Service
+from personalign.web.accounts.sessions import Member
+from personalign.web.audit.log import append
+from personalign.web.chat.asking import ask, ask_all
+from personalign.web.chat.kept import (
+    add_rounds,
+    all_kept,
+    conversation_of,
+    keep,
+    pair_id_of,
+    rounds_of,
+)
+from personalign.web.chat.markdown import rendered
+from personalign.web.chat.speakers import VIEWS, Speaker, Strength, speakers_of
+from personalign.web.chat.talks import Choices, Reply, Round, Talk
+from personalign.web.pages import page, see
+from personalign.web.personas.pairs import Pair, current, pair_of, pairs_of
+from personalign.web.refusals import PageRefusal
+from personalign.web.site import Site, site_of
+from personalign.web.visitor import SignedIn
+
+router = APIRouter()
+
+LONGEST_QUESTION = 4_000
+"""Characters."""
+
+Question = Annotated[str, Form(min_length=1, max_length=LONGEST_QUESTION)]
+
+
+@router.get("/chat")
+def newest(request: Request, member: SignedIn, pair: str = "") -> Response:
+    """The conversation somebody was in last, or a new one: with `pair`, or their newest persona."""
+    site = site_of(request)
+    talk = None if pair else site.talks.newest(member.id)
+    if talk is not None:
+        return see(f"/chat/talk/{talk.id}")
+    with site.database.reading() as session:
+        pairs = pairs_of(session, member.id)
+    chosen = [one for one in pairs if one.id == pair] or list(current(pairs).values())
+    if not chosen:
+        return page(request, "chat/none.html")
+    return _chat(request, chosen[0], Talk(member.id, chosen[0].id, chosen[0].model), pairs)
+
+
+@router.get("/chat/talk/{number}")
+def talk(request: Request, member: SignedIn, number: str) -> Response:
+    """A conversation that is in memory."""
+    site = site_of(request)
+    found = _talk(site, member, number)
+    with site.database.reading() as session:
+        pairs = pairs_of(session, member.id)
+    own = next((one for one in pairs if one.id == found.pair_id), None)
+    return _chat(request, own, found, pairs)
+
+
+@router.post("/chat/say")
+async def say(
+    request: Request,
+    member: SignedIn,
+    question: Question,
+    pair: Annotated[str, Form(max_length=64)],
+    talk: Annotated[str, Form(max_length=64)] = "",
+    view: Annotated[str, Form(max_length=16)] = "all",
+    alpha: Annotated[float | None, Form()] = None,
+    surprise: Annotated[bool, Form()] = False,
+    live: Annotated[bool, Form()] = False,
+) -> Response:
+    """Answer a question; live: as server-sent events rather than as a page."""
+    site = site_of(request)
+    choices = Choices(view, alpha, surprise)
+    asked = await asyncio.to_thread(_asked, site, member, question.strip(), pair, talk, choices)
+    if live:
+        return EventStream(_events(request, site, asked), site.service.bounds.stall_seconds)
+    with site.talks.asking(member.id):
+        replies = await until_gone(
+            request,
+            ask_all(
+                asked.service,
+                asked.speakers,
+                asked.question,
+                asked.talk.rounds,
+                seed=asked.seed,
+                longest=site.settings.reply_tokens,
+            ),
+        )
+    if replies is None:
+        return Response(status_code=CLIENT_GONE)
+    await asyncio.to_thread(_remember, site, asked, replies)
+    return see(f"/chat/talk/{asked.talk.id}")
+
+
+@router.post("/chat/keep")
+def keep_talk(
+    request: Request, member: SignedIn, talk: Annotated[str, Form(max_length=64)]
+) -> Response:
+    """Keep a conversation: this one, as far as it is, and what is said in it from now on."""
+    site = site_of(request)
+    found = _talk(site, member, talk)
+    if found.kept_id is None and found.rounds:
+        with site.database.writing() as session:
+            pair = pair_of(session, member.id, found.pair_id)
+            row = keep(session, site.vault, found, None if pair is None else pair.mine)
+            append(
+                session, site.vault, "conversation.kept", actor=member.audit_name, subject=row.id
+            )
+        found.kept_id = row.id
+    return see(f"/chat/talk/{found.id}", "talk_kept")
+
+
+@router.get("/chat/kept")
+def kept(request: Request, member: SignedIn) -> Response:
+    """The kept conversations."""
+    site = site_of(request)
+    with site.database.reading() as session:
+        conversations = all_kept(session, site.vault, member.id)
+    return page(
+        request,
+        "chat/kept.html",
+        conversations=conversations,
+        days=site.settings.retention.conversations,
+    )
+
+
+@router.get("/chat/kept/{number}")
+def open_kept(request: Request, member: SignedIn, number: str) -> Response:
+    """Take a kept conversation up again."""
+    site = site_of(request)
+    with site.database.reading() as session:
+        row = conversation_of(session, member.id, number)
+        if row is None:
+            raise PageRefusal(404, "not_found")
+        found = Talk(
+            member.id,
+            pair_id_of(session, row),
+            row.model,
+            rounds_of(session, site.vault, row),
+            row.id,
+        )
+    site.talks.put(found)
+    return see(f"/chat/talk/{found.id}")
+
+
+@router.post("/chat/kept/{number}/delete")
+def delete_kept(request: Request, member: SignedIn, number: str) -> Response:
+    """Delete a kept conversation, and what is open of it."""
+    site = site_of(request)
+    with site.database.writing() as session:
+        row = conversation_of(session, member.id, number)
+        if row is None:
+            raise PageRefusal(404, "not_found")
+        session.delete(row)
+        append(session, site.vault, "conversation.deleted", actor=member.audit_name, subject=number)
+    site.talks.forget_kept(number)
+    return see("/chat/kept", "conversation_deleted")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question, and everything needed to answer it."""
+
+    talk: Talk
+    service: Service
+    speakers: list[Speaker]
+    question: str
+    choices: Choices
+    seed: int | None
+
+
+def _asked(
+    site: Site, member: Member, question: str, pair_id: str, number: str, choices: Choices
+) -> _Asked:
+    if not question:
+        raise PageRefusal(400, "not_understood")
+    with site.database.reading() as session:
+        pair = pair_of(session, member.id, pair_id)
+    if pair is None:
+        raise PageRefusal(404, "persona_gone")
+    if pair.model not in site.services:
+        raise PageRefusal(410, "persona_gone")
+    talk = _talk(site, member, number) if number else Talk(member.id, pair.id, pair.model)
+    if talk.pair_id != pair.id:
+        raise PageRefusal(400, "not_understood")
+    speakers = speakers_of(site, pair, choices.view, choices.alpha)
+    seed = secrets.randbelow(10**6) if choices.surprise else None
+    return _Asked(talk, site.services[pair.model], speakers, question, choices, seed)
+
+
+def _remember(site: Site, asked: _Asked, replies: list[Reply]) -> Round:
+    """Add what was said to the conversation, and to the kept one where it is kept."""
+    said = Round(asked.question, tuple(replies))
+    talk = asked.talk
+    talk.rounds.append(said)
+    talk.choices = asked.choices
+    site.talks.put(talk)
+    if talk.kept_id is not None:
+        with site.database.writing() as session:
+            row = conversation_of(session, talk.account_id, talk.kept_id)
+            if row is not None:
+                add_rounds(session, site.vault, row, [said])
+    return said
+
+
+async def _events(request: Request, site: Site, asked: _Asked) -> AsyncGenerator[bytes, None]:
+    """A round as server-sent events: begin, words, reply (a speaker has ended), end; or problem."""
+    waiting = Round(asked.question, tuple(Reply(s.name, "", s.alpha) for s in asked.speakers))
+    try:
+        with site.talks.asking(asked.talk.account_id):
+            yield _event("begin", html=_round(request, asked.talk, waiting, under_way=True))
+            replies: dict[str, Reply] = {}
+            rounds = asked.talk.rounds
+            asking = ask(
+                asked.service,
+                asked.speakers,
+                asked.question,
+                rounds,
+                seed=asked.seed,
+                longest=site.settings.reply_tokens,
+            )
+            async with aclosing(asking):
+                async for got in asking:
+                    if isinstance(got, Reply):
+                        replies[got.speaker] = got
+                        html = str(rendered(got.text)) if got.problem is None else ""
+                        yield _event("reply", speaker=got.speaker, html=html)
+                    else:
+                        yield _event("words", speaker=got.speaker, text=got.text)
+            whole = [replies[speaker.name] for speaker in asked.speakers]
+            said = await asyncio.to_thread(_remember, site, asked, whole)
+            yield _event("end", talk=asked.talk.id, html=_round(request, asked.talk, said))
+    except PageRefusal as refusal:
+        who = request.state.visitor
+        text = site.texts.say(who.language, f"refusals.{refusal.reason}.text", **refusal.values)
+        yield _event("problem", text=text)
+
+
+def _event(name: str, **values: str) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(values)}\n\n".encode()
+
+
+def _talk(site: Site, member: Member, number: str) -> Talk:
+    found = site.talks.find(member.id, number)
+    if found is None:
+        raise PageRefusal(404, "talk_gone")
+    return found
+
+
+def _round(request: Request, talk: Talk, said: Round, *, under_way: bool = False) -> str:
+    """One question with its replies, as HTML."""
+    made = page(
+        request,
+        "chat/round.html",
+        round=said,
+        model=talk.model,
+        under_way=under_way,
+        rendered=rendered,
+    )
+    return bytes(made.body).decode()
+
+
+def _chat(request: Request, pair: Pair | None, talk: Talk, pairs: list[Pair]) -> Response:
+    """The page of a conversation; pair: None where its personas are gone."""
+    site = site_of(request)
+    strength, views = None, list(VIEWS)
+    if pair is not None and pair.model not in site.services:
+        pair = None
+    if pair is not None:
+        try:
+            speakers = speakers_of(site, pair)
+            strength = next(Strength.of(s.persona) for s in speakers if s.name == "mine")
+            views = ["all", *(speaker.name for speaker in speakers)]
+        except PageRefusal:
+            pair = None  # deleted a moment ago
+    return page(
+        request,
+        "chat/chat.html",
+        talk=talk,
+        pair=pair,
+        pairs=pairs,
+        strength=strength,
+        views=views,
+        longest=LONGEST_QUESTION,
+        rendered=rendered,
+    )

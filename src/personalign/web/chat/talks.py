@@ -1,0 +1,162 @@
+"""Conversations that nobody asked to keep: in this server's memory only, for a few hours."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from personalign.web.database.base import new_id
+from personalign.web.refusals import PageRefusal
+
+if TYPE_CHECKING:
+    from personalign.model.chat import Message
+
+SECONDS = 4 * 3600.0
+"""How long a conversation is remembered after its last word."""
+
+OF_ONE, OF_ALL = 20, 5_000
+"""Conversations remembered of one person, and of all; the oldest are forgotten first."""
+
+AT_ONCE = 3
+"""Questions of one person being answered at once."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one speaker said."""
+
+    speaker: str
+    """base, mine or mirrored."""
+    text: str
+    alpha: float | None = None
+    """The strength it was said with; None where there is no push."""
+    seed: int | None = None
+    """The seed it was drawn with; None for the most probable words."""
+    problem: str | None = None
+    """Why there is no text: a key of chat.problem."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A question and what each speaker said to it."""
+
+    question: str
+    replies: tuple[Reply, ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the form was set to, to be set to it again."""
+
+    view: str = "all"
+    """all, base, mine or mirrored."""
+    alpha: float | None = None
+    """None: the strength chosen for the persona."""
+    surprise: bool = False
+    """Whether words are drawn rather than the most probable ones taken."""
+
+
+@dataclass
+class Talk:
+    """One conversation."""
+
+    account_id: str
+    pair_id: str
+    """The alignment whose personas speak; its personas may be gone."""
+    model: str
+    rounds: list[Round] = field(default_factory=list)
+    kept_id: str | None = None
+    """The kept conversation it is, if it is kept."""
+    choices: Choices = Choices()
+    id: str = field(default_factory=new_id)
+    touched: float = 0.0
+
+    def messages(self, speaker: str, question: str) -> list[Message]:
+        """The turns as one speaker knows them, and the new question."""
+        return messages_of(self.rounds, speaker, question)
+
+
+def messages_of(rounds: Sequence[Round], speaker: str, question: str) -> list[Message]:
+    """The turns of those rounds that a speaker answered, and the new question.
+
+    >>> one = Round("Hi?", (Reply("base", "Hi."), Reply("mine", "Yo.")))
+    >>> [turn["content"] for turn in messages_of([one], "mine", "So?")]
+    ['Hi?', 'Yo.', 'So?']
+    """
+    turns: list[Message] = []
+    for round_ in rounds:
+        for reply in round_.replies:
+            if reply.speaker == speaker and reply.problem is None:
+                turns.append({"role": "user", "content": round_.question})
+                turns.append({"role": "assistant", "content": reply.text})
+    return [*turns, {"role": "user", "content": question}]
+
+
+class Talks:
+    """The conversations of a site that are in memory; used from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._talks: OrderedDict[str, Talk] = OrderedDict()  # the one longest unused first
+        self._asking: dict[str, int] = {}
+
+    def put(self, talk: Talk) -> None:
+        """Remember a conversation as of now."""
+        with self._lock:
+            talk.touched = self._clock()
+            self._talks[talk.id] = talk
+            self._talks.move_to_end(talk.id)
+            own = [one.id for one in self._talks.values() if one.account_id == talk.account_id]
+            old = [one.id for one in self._talks.values() if self._over(one)]
+            for number in {*own[:-OF_ONE], *old, *list(self._talks)[:-OF_ALL]}:
+                del self._talks[number]
+
+    def find(self, account_id: str, number: str) -> Talk | None:
+        """Somebody's conversation; None where it is forgotten, or not theirs."""
+        with self._lock:
+            talk = self._talks.get(number)
+            gone = talk is None or talk.account_id != account_id or self._over(talk)
+            return None if gone else talk
+
+    def newest(self, account_id: str) -> Talk | None:
+        """The one somebody spoke in last."""
+        with self._lock:
+            own = [one for one in self._talks.values() if one.account_id == account_id]
+            return next((one for one in reversed(own) if not self._over(one)), None)
+
+    def forget(self, account_id: str) -> None:
+        """Drop all of an account."""
+        self._drop(lambda talk: talk.account_id == account_id)
+
+    def forget_kept(self, kept_id: str) -> None:
+        """Drop what is open of a kept conversation that was deleted."""
+        self._drop(lambda talk: talk.kept_id == kept_id)
+
+    @contextmanager
+    def asking(self, account_id: str) -> Iterator[None]:
+        """One question being answered; PageRefusal (429) where that is one too many."""
+        with self._lock:
+            if self._asking.get(account_id, 0) >= AT_ONCE:
+                raise PageRefusal(429, "asking", retry_after=5)
+            self._asking[account_id] = self._asking.get(account_id, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking[account_id] -= 1
+                if not self._asking[account_id]:
+                    del self._asking[account_id]
+
+    def _drop(self, unwanted: Callable[[Talk], bool]) -> None:
+        with self._lock:
+            for number in [n for n, talk in self._talks.items() if unwanted(talk)]:
+                del self._talks[number]
+
+    def _over(self, talk: Talk) -> bool:
+        return self._clock() - talk.touched > SECONDS

@@ -1,0 +1,49 @@
+"""Finished questionnaires of members, without clicking through one."""
+
+from __future__ import annotations
+
+from personalign.dataset.people import Respondents
+from personalign.dataset.simulate import simulate
+from personalign.inventory.items import ipip_neo_120
+from personalign.web.database.base import new_id, now
+from personalign.web.questionnaire.sheets import put_answers
+from personalign.web.questionnaire.tables import Sitting
+from tests.web.conftest import LiveSite
+from tests.web.visiting import Person
+
+
+def somebody(seed: int = 1) -> Respondents:
+    """A simulated person's answers to the 120."""
+    person = simulate(1, seed=seed)
+    return person.only(person.inventory.tuning)
+
+
+def filled_in(live: LiveSite, who: Person, person: Respondents, *, finished: bool = True) -> str:
+    """A sitting of `who` with those answers; its id."""
+    account = live.account_of(who)
+    sitting = Sitting(
+        id=new_id(),
+        account_id=account.id,
+        form="120",
+        language="en",
+        started_at=now(),
+        changed_at=now(),
+        finished_at=now() if finished else None,
+    )
+    answers = dict(zip(range(1, 301), person.responses[0].tolist(), strict=True))
+    with live.site.database.writing() as session:
+        session.add(sitting)
+        session.flush()
+        asked = {item.number: answers[item.number] for item in ipip_neo_120()}
+        put_answers(session, live.site.vault, sitting, asked)
+    return sitting.id
+
+
+def aligned(live: LiveSite, who: Person, *, seed: int = 1) -> str:
+    """Have somebody's answers aligned, and wait; the alignment's id."""
+    account = live.account_of(who).id
+    sitting = filled_in(live, who, somebody(seed))
+    number = live.site.aligner.begin(account, sitting, live.site.service.base)
+    done = live.site.aligner.await_done(number)
+    assert done.status == "done", done.error
+    return number

@@ -1,0 +1,39 @@
+"""Aligning without JavaScript: the button, the page that looks again, the way to the chat."""
+
+from __future__ import annotations
+
+import threading
+
+from tests.web.conftest import LiveSite
+from tests.web.personas.sittings import filled_in, somebody
+from tests.web.visiting import words_of
+
+
+def test_the_way_from_answers_to_the_chat(live: LiveSite) -> None:
+    who, held = live.member(), threading.Event()
+    sitting = filled_in(live, who, somebody())
+    live.site.aligner.soon(lambda: held.wait(60), rank=-1)
+    who.get(f"/align/{sitting}")
+    page = who.post(f"/align/{sitting}")
+    assert "Waiting for its turn" in page and 'http-equiv="refresh"' in page
+    assert "Waiting for its turn" in who.get(f"/align/{sitting}/progress")
+    held.set()
+    number = page.count('id="progress"')
+    assert number == 1
+    account = live.account_of(who).id
+    under_way = [n for n, owner in live.site.aligner._owners.items() if owner == account]
+    for one in under_way:
+        live.site.aligner.await_done(one)
+    page = who.get(f"/align/{sitting}")
+    assert "Your assistant is ready" in page and 'http-equiv="refresh"' not in page
+    assert "Shifted towards your answers" in words_of(who.get("/chat"))
+    assert "current" in words_of(who.get("/personas"))
+
+
+def test_an_unfinished_questionnaire_is_not_aligned(live: LiveSite) -> None:
+    who = live.member()
+    sitting = filled_in(live, who, somebody(), finished=False)
+    who.get(f"/align/{sitting}", 409)
+    who.get("/personas")
+    who.post(f"/align/{sitting}", 409)
+    who.get("/align/nothing", 404)
