@@ -18,6 +18,7 @@ pytest.importorskip("sqlalchemy")
 
 from sqlalchemy import create_engine, text
 
+from personalign.model.decoder import Decoder
 from personalign.server.engine import Engine
 from personalign.server.service import Service, open_service
 from personalign.server.store import PersonaStore
@@ -56,13 +57,21 @@ class LiveSite:
 
     def give(self, person: Person, *roles: str) -> None:
         """Give somebody roles."""
+        self.give_account(self.account_of(person), *roles)
+
+    def give_account(self, account: Account, *roles: str) -> None:
+        """Give an account roles."""
         with self.site.database.writing() as session:
             for role in roles:
-                session.add(AccountRole(account_id=self.account_of(person).id, role=role))
+                session.add(AccountRole(account_id=account.id, role=role))
 
     def account_of(self, person: Person) -> Account:
         """The account somebody is signed in to."""
-        member = member_of(self.site, person.cookie or "")
+        return self.account_behind(person.cookie or "")
+
+    def account_behind(self, cookie: str) -> Account:
+        """The account of a session's cookie."""
+        member = member_of(self.site, cookie)
         assert member is not None, "nobody is signed in"
         with self.site.database.reading() as session:
             return session.get_one(Account, member.id)
@@ -106,9 +115,15 @@ def database_url(
 
 
 @contextmanager
-def live_site(folder: Path, database_url: str | None = None, **settings: Any) -> Iterator[LiveSite]:
-    """A site on a free port, with the made-up model."""
-    decoder = make_loud()
+def live_site(
+    folder: Path,
+    database_url: str | None = None,
+    *,
+    decoder: Decoder | None = None,
+    **settings: Any,
+) -> Iterator[LiveSite]:
+    """A site on a free port, with the made-up model where no other is given."""
+    decoder = decoder or make_loud()
     store = PersonaStore(folder / "personas", decoder)
     service: Service = open_service(
         decoder, store, lambda one: Engine(one, max_batch=8), name="loud"
