@@ -17,7 +17,12 @@ from personalign.evaluation.blind import (
     QUESTION,
     BlindPair,
     Key,
+    check_key,
+    key_in,
+    key_text,
+    pack_in,
     pack_pairs,
+    pack_text,
     read_key,
     write_key,
     write_packs,
@@ -211,3 +216,43 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path) -> None:
         (tmp_path / "key.json").write_text(text)
         with pytest.raises(EvaluationError, match=r"key.json is no key of a study"):
             read_key(tmp_path / "key.json")
+
+
+def test_packs_and_keys_are_read_back_from_their_texts() -> None:
+    pairs, key = pack_pairs(replies(people=2), CONTRAST, seed=4, about={"method": "pas"})
+    assert pack_in(pack_text(pairs), "p.jsonl") == pairs
+    assert key_in(key_text(key), "key.json") == key
+    check_key(pairs, key)
+
+
+def test_a_pack_and_a_key_that_are_not_each_others_are_refused() -> None:
+    pairs, key = pack_pairs(replies(prompts=3), CONTRAST, seed=4)
+    other = pack_pairs(replies(prompts=3), CONTRAST, seed=5)[1]
+    strange = replace(key.entries[0], A="somebody else's")
+    for wrong, said in (
+        (other, "not in the key"),
+        (replace(key, entries=(*key.entries, *other.entries)), "6 entries"),
+        (replace(key, entries=(*key.entries, key.entries[0])), "4 entries"),
+        (replace(key, entries=(strange, *key.entries[1:])), "none of its contrasts"),
+    ):
+        with pytest.raises(EvaluationError, match=said):
+            check_key(pairs, wrong)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no json",
+        "[]",
+        '{"pair": "x", "prompt": "p", "A": "a"}',
+        '{"pair": "x", "prompt": "p", "A": "a", "B": 1}',
+        '{"pair": "", "prompt": "p", "A": "a", "B": "b"}',
+        '{"pair": "x", "prompt": "p", "A": "a", "B": "b", "condition": "pas"}',
+        '{"pair": "x", "prompt": "p", "A": "a", "B": "\\ud800"}',
+        '{"pair": "good", "prompt": "p", "A": "a", "B": "b"}',
+    ],
+)
+def test_a_line_that_is_no_pair_is_named(line: str) -> None:
+    good = '{"pair": "good", "prompt": "p", "A": "a", "B": "b"}'
+    with pytest.raises(EvaluationError, match=r"Line 3 of p\.jsonl"):
+        pack_in(f"{good}\n\n{line}\n", "p.jsonl")

@@ -104,7 +104,7 @@ def pack(
         assistant_replies,
         value_personas,
     )
-    from personalign.evaluation.blind import QUESTION, check_contrasts
+    from personalign.evaluation.blind import QUESTION, check_contrasts, contrasts_in
     from personalign.evaluation.general_prompts import read_prompts, spread
     from personalign.methods.base import PersonaMethod
     from personalign.methods.settings import build_method
@@ -114,7 +114,7 @@ def pack(
     if len(names) > 1:
         raise EvaluationError(f"A study is of one method, and {method} names {len(names)}.")
     own = method_settings(settings, names)
-    contrasts = _contrasts(contrast or [":".join(DEFAULT_CONTRAST)])
+    contrasts = contrasts_in(contrast or [":".join(DEFAULT_CONTRAST)])
     check_contrasts(contrasts, CONDITIONS)
     wanted = {condition for one in contrasts for condition in one}
     asked = spread(read_prompts(prompts), limit)
@@ -185,6 +185,7 @@ def pack_texts(
 
       personalign study pack-texts texts.jsonl --contrast pas:few-shot -o packs --key key.json
     """
+    from personalign.evaluation.blind import contrasts_in
     from personalign.evaluation.open_ended import RATERS_QUESTION, as_replies
     from personalign.evaluation.text_files import read_text
 
@@ -199,7 +200,7 @@ def pack_texts(
                     f"Line {number} of {texts.name} is no open-ended text ({error!r}); a line has "
                     "person, item, statement, target (1-5), method and text."
                 ) from error
-    contrasts = _contrasts(contrast)
+    contrasts = contrasts_in(contrast)
     about = {"texts": texts.name}
     _write(rows, contrasts, RATERS_QUESTION, seed=seed, about=about, out=out, key=key)
 
@@ -271,20 +272,6 @@ def _write(
     if same:
         say(f"In {same} of them both answers are the same text.")
     say(f"Wrote {key}, which is not for raters. Ask them:\n\n{question}")
-
-
-def _contrasts(given: Sequence[str]) -> list[tuple[str, str]]:
-    """The contrasts of texts such as "aligned:original"."""
-    found = []
-    for text in given:
-        one, colon, other = text.partition(":")
-        if not (one and colon and other):
-            raise EvaluationError(
-                f"The contrast {text!r} is not understood; write ONE:OTHER, such as "
-                "aligned:misaligned."
-            )
-        found.append((one, other))
-    return found
 
 
 def _check_places(out: Path, key: Path) -> None:

@@ -28,6 +28,7 @@ import numpy as np
 
 from personalign.dataset.files import replacing
 from personalign.errors import EvaluationError
+from personalign.evaluation.text_files import is_text, read_text
 from personalign.model.text_cache import content_key
 
 QUESTION = """\
@@ -151,9 +152,8 @@ def write_packs(folder: str | Path, pairs: Sequence[BlindPair], key: Key) -> lis
             )
     written = []
     for person in sorted(by_person):
-        lines = [json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in by_person[person]]
         with replacing(Path(folder) / f"{person}.jsonl") as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
+            temporary.write_text(pack_text(by_person[person]), encoding="utf-8")
         written.append(Path(folder) / f"{person}.jsonl")
     return written
 
@@ -161,8 +161,7 @@ def write_packs(folder: str | Path, pairs: Sequence[BlindPair], key: Key) -> lis
 def write_key(path: str | Path, key: Key) -> Path:
     """Write a key, for whoever counts the votes."""
     with replacing(path) as temporary:
-        text = json.dumps(asdict(key), ensure_ascii=False, indent=1)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(key_text(key), encoding="utf-8")
     return Path(path)
 
 
@@ -171,19 +170,107 @@ def read_key(path: str | Path) -> Key:
     source = Path(path)
     if not source.is_file():
         raise EvaluationError(f"There is no key at {source}; `personalign study pack` writes it.")
+    return key_in(read_text(source), source.name)
+
+
+def key_in(text: str, name: str) -> Key:
+    """The key in a text; EvaluationError, which calls it `name`, where it is none."""
     try:
-        record = json.loads(source.read_text("utf-8"))
+        record = json.loads(text)
+        if not all(_all_text(entry, besides="same") for entry in record["entries"]):
+            raise TypeError("an entry holds something else than texts")
         return Key(
-            contrasts=tuple((one, other) for one, other in record["contrasts"]),
-            seed=record["seed"],
+            contrasts=tuple((str(one), str(other)) for one, other in record["contrasts"]),
+            seed=int(record["seed"]),
             entries=tuple(KeyEntry(**entry) for entry in record["entries"]),
-            about=record["about"],
+            about=dict(record["about"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EvaluationError(
-            f"{source.name} is no key of a study ({error}); name the file that "
+            f"{name} is no key of a study ({error}); name the file that "
             "`personalign study pack --key` wrote."
         ) from error
+
+
+def key_text(key: Key) -> str:
+    """A key as `write_key` writes it."""
+    return json.dumps(asdict(key), ensure_ascii=False, indent=1) + "\n"
+
+
+def pack_text(pairs: Sequence[BlindPair]) -> str:
+    """Pairs as a pack: one JSON object a line."""
+    return "".join(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in pairs)
+
+
+def pack_in(text: str, name: str) -> list[BlindPair]:
+    """The pairs of a pack's text.
+
+    Raises EvaluationError, naming the line, for a line that is no pair, or a pair there twice.
+    """
+    pairs: dict[str, BlindPair] = {}
+    wanted = set(BlindPair.__dataclass_fields__)
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise EvaluationError(f"Line {number} of {name} is no JSON: {error}.") from error
+        if not isinstance(record, dict) or set(record) != wanted or not _all_text(record):
+            raise EvaluationError(
+                f"Line {number} of {name} is no pair; a line has pair, prompt, A and B, all texts, "
+                "and nothing else, as `personalign study pack` writes it."
+            )
+        if record["pair"] in pairs:
+            raise EvaluationError(
+                f"Line {number} of {name} is the pair {record['pair']} for the second time; keep "
+                "one of the two."
+            )
+        pairs[record["pair"]] = BlindPair(**record)
+    if not pairs:
+        raise EvaluationError(f"{name} holds no pairs; give the pack that raters are to see.")
+    return list(pairs.values())
+
+
+def check_key(pairs: Sequence[BlindPair], key: Key) -> None:
+    """Refuse a pack and a key that are not each other's: every pair has one entry of a contrast."""
+    behind = {entry.pair: entry for entry in key.entries}
+    for pair in pairs:
+        if pair.pair not in behind:
+            raise EvaluationError(
+                f"The pair {pair.pair} is not in the key of {len(behind)} pairs; give the key that "
+                "was written with the pack."
+            )
+    if len(behind) != len(pairs) or len(key.entries) != len(pairs):
+        raise EvaluationError(
+            f"The key has {len(key.entries)} entries and the pack {len(pairs)} pairs; give all "
+            "packs that were written with the key, and no other."
+        )
+    known = {frozenset(contrast) for contrast in key.contrasts}
+    for entry in key.entries:
+        if frozenset((entry.A, entry.B)) not in known:
+            raise EvaluationError(
+                f"The key says that the pair {entry.pair} is of {entry.A} and {entry.B}, which is "
+                "none of its contrasts; give the key as it was written."
+            )
+
+
+def contrasts_in(given: Sequence[str]) -> list[tuple[str, str]]:
+    """The contrasts of texts such as "aligned:original"; EvaluationError for another text.
+
+    >>> contrasts_in(["aligned:original"])
+    [('aligned', 'original')]
+    """
+    found = []
+    for text in given:
+        one, colon, other = text.partition(":")
+        if not (one and colon and other):
+            raise EvaluationError(
+                f"The contrast {text!r} is not understood; write ONE:OTHER, such as "
+                "aligned:misaligned."
+            )
+        found.append((one, other))
+    return found
 
 
 def check_contrasts(contrasts: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
@@ -223,3 +310,9 @@ def _by_place(
         texts[place] = row["text"]
         asked[place[:2]] = row["asked"]
     return texts, dict(sorted(asked.items()))
+
+
+def _all_text(record: Mapping[str, Any], besides: str = "") -> bool:
+    """Whether every field but one holds text, the pair's id some."""
+    texts = [value for name, value in record.items() if name != besides]
+    return all(map(is_text, texts)) and bool(record["pair"])

@@ -48,21 +48,30 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
         )
     if not source.is_file():
         raise EvaluationError(f"There is no file of prompts at {source}; check the path.")
+    return prompts_in(read_text(source), source.name)
+
+
+def prompts_in(text: str, name: str) -> tuple[Prompt, ...]:
+    """All prompts of a text; its name's ending says which kind it is. Errors as `read_prompts`.
+
+    >>> [prompt.text for prompt in prompts_in("What now?\\n\\nAnd then?", "prompts.txt")]
+    ['What now?', 'And then?']
+    """
     prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(read_text(source).split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         prompt = Prompt(str(number), line.strip())
-        if source.suffix == ".jsonl":
-            prompt = _prompt(line, number, source.name)
+        if name.endswith(".jsonl"):
+            prompt = _prompt(line, number, name)
         if prompt.id in prompts:
             raise EvaluationError(
-                f"Line {number} of {source.name} has the id {prompt.id!r}, which an earlier line "
+                f"Line {number} of {name} has the id {prompt.id!r}, which an earlier line "
                 "has too; give every prompt its own."
             )
         prompts[prompt.id] = prompt
     if not prompts:
-        raise EvaluationError(f"{source.name} holds no prompts; give at least one.")
+        raise EvaluationError(f"{name} holds no prompts; give at least one.")
     return tuple(prompts.values())
 
 

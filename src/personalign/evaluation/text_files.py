@@ -9,9 +9,30 @@ from personalign.errors import EvaluationError
 
 def read_text(path: Path) -> str:
     """A UTF-8 file, with or without its mark; EvaluationError for another coding."""
+    return decoded(path.read_bytes(), path.name)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file's bytes, its lines ended by \\n; `name` is what errors call the file."""
     try:
-        return path.read_text("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise EvaluationError(
-            f"{path.name} is no UTF-8 text ({error.reason} at byte {error.start}); save it as such."
+            f"{name} is no UTF-8 text ({error.reason} at byte {error.start}); save it as such."
         ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_text(value: object) -> bool:
+    """Whether a value of JSON is text that can be written as UTF-8: JSON can hold half characters.
+
+    >>> is_text("yes"), is_text(1), is_text("\\ud800")
+    (True, False, False)
+    """
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

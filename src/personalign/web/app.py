@@ -29,6 +29,7 @@ from personalign.web.questionnaire import pages as questionnaire
 from personalign.web.refusals import install
 from personalign.web.reports import pages as reports
 from personalign.web.reports import queue as moderation
+from personalign.web.study import pages as study
 from personalign.web.visitor import check_form
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ ROUTERS = (
     personas.router,
     chat.router,
     balanced.router,
+    study.router,
 )
 
 API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")

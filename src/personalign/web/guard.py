@@ -9,16 +9,23 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from personalign.server.inflow import bounded_body, declared_length
+from starlette.requests import Request
+
+from personalign.server.inflow import bounded_body, declared_length, discard
 from personalign.server.refusals import Refusal
-from personalign.web.refusals import without_values
+from personalign.web.pages import refused
+from personalign.web.refusals import PageRefusal, without_values
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from personalign.web.site import Site
 
 log = logging.getLogger("personalign.web")
+
+UPLOADS = ("/studies/new/",)
+"""Beginnings of paths that take whole files."""
 
 POLICY = "; ".join(
     (
@@ -71,11 +78,13 @@ class SiteGuard:
         bounds = self.site.service.bounds
         try:
             with self.site.service.counted():
-                limit = self.site.settings.body_bytes
-                if declared_length(scope) > limit:
-                    raise Refusal(413, "The request is larger than this site reads; send less.")
+                limit = self._most(scope)
                 inflow = bounded_body(receive, limit, bounds.body_seconds)
-                await self.app(scope, inflow, answer)
+                if declared_length(scope) > limit:
+                    await discard(receive, limit)
+                    await self._too_large(scope)(scope, receive, answer)
+                else:
+                    await self.app(scope, inflow, answer)
         except Refusal as refusal:
             await refusal.response()(scope, receive, answer)
         except Exception as error:
@@ -87,3 +96,14 @@ class SiteGuard:
             route = getattr(scope.get("route"), "path", "other")
             spent = 1000 * (time.perf_counter() - began)
             log.info("%s %s %d %.0f ms", scope["method"], route, status, spent)
+
+    def _most(self, scope: Scope) -> int:
+        """Bytes a request may have."""
+        settings = self.site.settings
+        uploads = scope["path"].startswith(UPLOADS)
+        return settings.upload_bytes if uploads else settings.body_bytes
+
+    def _too_large(self, scope: Scope) -> Response:
+        """A page, as any other refusal's: a person chose a file that is too large."""
+        scope["app"] = self.app
+        return refused(Request(scope), PageRefusal(413, "too_large"))

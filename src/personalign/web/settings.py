@@ -83,6 +83,8 @@ class SiteSettings:
     openid: OpenIdProvider | None = None
     body_bytes: int = 2**20
     """Largest request."""
+    upload_bytes: int = 8 * 2**20
+    """Largest request where files of a study are handed in."""
     method: str = "pas"
     """How personas are made: one of aligning.METHODS."""
     reply_tokens: int = 320

@@ -20,6 +20,7 @@ from personalign.web.personas.served import SitePersonas
 from personalign.web.personas.shelf import PersonaShelf
 from personalign.web.privacy.retention import Keeper
 from personalign.web.settings import DATABASE_FILE, SiteSettings
+from personalign.web.study.writing import PairWriter
 from personalign.web.texts import Texts, load_texts
 from personalign.web.vault import KEY_VARIABLE, Vault, new_key, vault_from, write_keys
 
@@ -54,6 +55,8 @@ class Site:
             service.personas = SitePersonas(service.personas, self.database, self.shelf, name)
         self.keeper: Keeper | None = None
         self.scoring = Scoring(self)
+        self.pair_writer = PairWriter(self)
+        self.forget.append(self.pair_writer.forget)
         self.aligner = Aligner(self)
         self.views = Views(self.aligner)
         self.talks = Talks()
@@ -69,6 +72,7 @@ class Site:
         if self.keeper is not None:
             self.keeper.close()
         self.scoring.close()
+        self.pair_writer.close()
         self.aligner.close()
         self.database.close()
 

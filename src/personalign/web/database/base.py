@@ -64,9 +64,12 @@ def id_column() -> Mapped[str]:
     return mapped_column(String(ID_LENGTH), primary_key=True)
 
 
-def sealed_column(*, nullable: bool = False) -> Mapped[Any]:
-    """A column that holds what `seal` gives, and is sealed anew when keys are rotated."""
-    return mapped_column(LargeBinary, nullable=nullable, info={"sealed": True})
+def sealed_column(*, nullable: bool = False, deferred: bool = False) -> Mapped[Any]:
+    """A column that holds what `seal` gives, and is sealed anew when keys are rotated.
+
+    deferred: read from the database only by who looks at it.
+    """
+    return mapped_column(LargeBinary, nullable=nullable, deferred=deferred, info={"sealed": True})
 
 
 def seal(vault: Vault, row: Base, column: str, data: bytes | str | None) -> None:

@@ -1,0 +1,101 @@
+"""Invitations: links by which people rate, made by a researcher, kept as hashes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from personalign.errors import EvaluationError
+from personalign.web.accounts.sessions import hashed
+from personalign.web.database.base import new_id, now
+from personalign.web.study.tables import Invitation, Rating, Study
+
+AT_ONCE, MOST = 200, 1000
+"""Links made at once, and of one study."""
+
+
+@dataclass(frozen=True)
+class Invited:
+    """What a researcher sees of one link."""
+
+    id: str
+    number: int
+    """What results call the rater."""
+    begun: bool
+    votes: int
+    done: bool
+    revoked: datetime | None
+
+
+def invite(session: Session, study: Study, many: int) -> list[str]:
+    """Make links in the caller's transaction; gives their tokens, which nothing else keeps.
+
+    Raises EvaluationError for less than one link, or more than a study may have.
+    """
+    last = session.scalar(
+        select(func.max(Invitation.number)).where(Invitation.study_id == study.id)
+    )
+    before = last or 0
+    if not 1 <= many <= AT_ONCE or before + many > MOST:
+        raise EvaluationError(
+            f"{many} links cannot be made: there are {before}, a study may have {MOST}, and "
+            f"{AT_ONCE} can be made at once."
+        )
+    tokens = [secrets.token_urlsafe(24) for _ in range(many)]
+    for number, token in enumerate(tokens, before + 1):
+        session.add(
+            Invitation(
+                id=new_id(),
+                study_id=study.id,
+                token_hash=hashed(token),
+                number=number,
+                created_at=now(),
+            )
+        )
+    return tokens
+
+
+def invited(session: Session, study: Study) -> list[Invited]:
+    """All links of a study, by number."""
+    rows = session.execute(
+        select(Invitation, func.count(Rating.pair))
+        .outerjoin(Rating, Rating.invitation_id == Invitation.id)
+        .where(Invitation.study_id == study.id)
+        .group_by(Invitation.id)
+        .order_by(Invitation.number)
+    ).all()
+    return [
+        Invited(
+            id=row.id,
+            number=row.number,
+            begun=row.opened_at is not None,
+            votes=votes,
+            done=row.done_at is not None,
+            revoked=row.revoked_at,
+        )
+        for row, votes in rows
+    ]
+
+
+def find(session: Session, token: str, *, lock: bool = False) -> tuple[Invitation, Study] | None:
+    """The link of a token and its study; None where there is none or it was revoked.
+
+    lock: whether other transactions wait for this one before they lock it.
+    """
+    wanted = (
+        select(Invitation, Study)
+        .join(Study, Study.id == Invitation.study_id)
+        .where(Invitation.token_hash == hashed(token), Invitation.revoked_at.is_(None))
+    )
+    row = session.execute(wanted.with_for_update(of=Invitation) if lock else wanted).first()
+    return None if row is None else (row[0], row[1])
+
+
+def links(address: str, tokens: Sequence[str]) -> list[str]:
+    """The addresses to send to raters."""
+    return [f"{address.rstrip('/')}/rate/{token}" for token in tokens]

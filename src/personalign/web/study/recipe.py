@@ -1,0 +1,92 @@
+"""What a study's pairs are made from, where the site writes the replies itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from personalign.errors import EvaluationError
+from personalign.evaluation.assistants import CONDITIONS
+from personalign.evaluation.blind import check_contrasts
+from personalign.evaluation.general_prompts import Prompt
+
+MOST_PROMPTS, LONGEST_PROMPT = 60, 2000
+"""Prompts of one study, and characters of one."""
+
+FEWEST_TOKENS, MOST_TOKENS = 8, 320
+"""How long a reply may be asked to be."""
+
+SOURCES = ("simulated", "mine", "raters")
+"""Whose values the aligned assistant shares: a made-up person's, the researcher's own, or those of
+the rater who judges it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Prompts, contrasts, and whose values; the seed is none of it, it stands in the key alone."""
+
+    prompts: tuple[tuple[str, str], ...]
+    """(id, text)."""
+    contrasts: tuple[tuple[str, str], ...]
+    """Of assistants.CONDITIONS."""
+    source: str
+    """One of SOURCES."""
+    model: str
+    """What this site calls the model."""
+    tokens: int
+    """Longest reply."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.prompts) <= MOST_PROMPTS:
+            raise EvaluationError(
+                f"There are {len(self.prompts)} prompts; give 1 to {MOST_PROMPTS}."
+            )
+        for place, (_, text) in enumerate(self.prompts, 1):
+            if len(text) > LONGEST_PROMPT:
+                raise EvaluationError(
+                    f"Prompt {place} has {len(text)} characters; give at most {LONGEST_PROMPT}."
+                )
+        if not FEWEST_TOKENS <= self.tokens <= MOST_TOKENS:
+            raise EvaluationError(
+                f"A reply of {self.tokens} tokens is not written here; choose {FEWEST_TOKENS} to "
+                f"{MOST_TOKENS}."
+            )
+        if self.source not in SOURCES:
+            raise EvaluationError(
+                f"The assistant shares the values of {self.source!r}; choose one of "
+                f"{', '.join(SOURCES)}."
+            )
+        check_contrasts(self.contrasts, CONDITIONS)
+
+    @property
+    def conditions(self) -> list[str]:
+        """The conditions its contrasts name, in the usual order."""
+        named = {condition for contrast in self.contrasts for condition in contrast}
+        return [condition for condition in CONDITIONS if condition in named]
+
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def recipe_for(
+    prompts: Sequence[Prompt],
+    contrasts: Sequence[tuple[str, str]],
+    *,
+    source: str,
+    model: str,
+    tokens: int,
+) -> Recipe:
+    """A recipe; EvaluationError where something in it is not possible here."""
+    asked = tuple((prompt.id, prompt.text) for prompt in prompts)
+    return Recipe(asked, tuple(contrasts), source, model, tokens)
+
+
+def recipe_in(text: str) -> Recipe:
+    """What `Recipe.text` gave."""
+    record: dict[str, Any] = json.loads(text)
+    for pairs in ("prompts", "contrasts"):
+        record[pairs] = tuple((one, other) for one, other in record[pairs])
+    return Recipe(**record)
