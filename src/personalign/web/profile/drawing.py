@@ -28,7 +28,8 @@ A4 = (8.27, 11.69)
 
 _DRAWING = threading.Lock()
 _LINE = 0.0165  # height of a line of text, a share of the page
-_WIDTH = 92  # characters in a line
+_LINES = 54  # on a page
+_WIDTH = 104  # characters in a line
 _DOTS = 150  # an inch
 
 
@@ -55,7 +56,7 @@ def picture(words: Words, title: str) -> Figure:
     """Radar and bars on one page."""
     figure = Figure(figsize=A4, facecolor="white")
     figure.text(0.07, 0.965, title, size=17, weight="bold", color=INK, va="top")
-    compared = textwrap.fill(words.compared(), _WIDTH + 6)
+    compared = textwrap.fill(words.compared(), _WIDTH)
     figure.text(0.07, 0.935, compared, size=9, color=MUTED, va="top", linespacing=1.4)
     _radar(figure, words)
     axes = figure.add_axes((0.30, 0.045, 0.45, 0.50))
@@ -64,18 +65,22 @@ def picture(words: Words, title: str) -> Figure:
 
 
 def text_pages(words: Words, title: str) -> list[Figure]:
-    """The words, on as many pages as they need."""
-    lines: list[tuple[str, str]] = [(title, "title"), ("", "")]
+    """The words, on as many pages as they need; what belongs together stays on one."""
+    blocks = [[(title, "title"), ("", "")]]
     for trait in words.scores.traits:
-        lines.append((f"{words.name(trait.code)}", trait.code))
-        lines += _wrapped(f"{words.sentence(trait)} {words.meaning(trait)}")
+        block = [(words.name(trait.code), trait.code)]
+        block += _wrapped(f"{words.sentence(trait)} {words.meaning(trait)}")
         for facet in words.scores.facets(trait.code):
-            lines += _wrapped(f"{words.name(facet.code)}: {words.sentence(facet)}", indent="   ")
-        lines.append(("", ""))
+            block += _wrapped(f"{words.name(facet.code)}: {words.sentence(facet)}", indent="   ")
+        blocks.append([*block, ("", "")])
     for paragraph in (words.compared(), *words.careless(), *words.notes()):
-        lines += [*_wrapped(paragraph), ("", "")]
-    fitting = int(0.88 / _LINE)
-    return [_text_page(lines[at : at + fitting]) for at in range(0, len(lines), fitting)]
+        blocks.append([*_wrapped(paragraph), ("", "")])
+    pages: list[list[tuple[str, str]]] = [[]]
+    for block in blocks:
+        if len(pages[-1]) + len(block) > _LINES:
+            pages.append([])
+        pages[-1] += block
+    return [_text_page(lines) for lines in pages]
 
 
 def _wrapped(text: str, indent: str = "") -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ from personalign.dataset.careless import (
     carelessness,
     longest_strings,
 )
-from personalign.dataset.measurement import mean_errors
+from personalign.dataset.measurement import MeanErrors, mean_errors
 from personalign.dataset.responses_model import load_responses_model
 from personalign.inventory.items import ipip_neo_120, ipip_neo_300
 from personalign.inventory.keys import FACETS, TRAITS
@@ -162,9 +162,8 @@ def scores_of(sheet: AnswerSheet, about: About) -> Scores:
     else:
         found = mean_errors(responses)
         errors = dict(zip([*TRAITS, *FACETS], [*found.traits, *found.facets], strict=True))
-    if profile.standing is not None:
-        basis = "norms"
-        t = _by_norms(responses, profile.standing)
+        if profile.standing is not None:
+            basis, t = "norms", _by_norms(responses, profile.standing, found)
     order = [code for trait in TRAITS for code in (trait, *(f for f in FACETS if f[0] == trait))]
     return Scores(
         basis=basis,
@@ -189,12 +188,19 @@ def scores_of(sheet: AnswerSheet, about: About) -> Scores:
     )
 
 
-def _by_norms(responses: NDArray[np.int8], standing: NormScores) -> dict[str, tuple[float, float]]:
-    """T scores, and the errors of the sums behind them on the same scale."""
+def _by_norms(
+    responses: NDArray[np.int8], standing: NormScores, errors: MeanErrors
+) -> dict[str, tuple[float, float]]:
+    """T scores, and the errors of the sums behind them on the same scale.
+
+    errors: of the means over all answers; others are computed where the norms are of fewer items.
+    """
     group, items = standing.norms, standing.norms.items
     form = ipip_neo_300() if items == 300 else ipip_neo_120()
     own = responses[ipip_neo_300().columns(form)]
-    sums = mean_errors(own, form).facets * (items // len(FACETS))  # of prorated facet sums
+    if (own > 0).sum() < (responses > 0).sum():
+        errors = mean_errors(own, form)
+    sums = errors.facets * (items // len(FACETS))  # of prorated facet sums
     owners = np.array([code[0] for code in FACETS])
     trait_sums = np.sqrt([(sums[owners == trait] ** 2).sum() for trait in TRAITS])
     facets = zip(FACETS, standing.facet_t, 10 * sums / group.facet_sds, strict=True)

@@ -76,7 +76,8 @@ def show(
     if not 1 <= number <= len(pages):
         raise PageRefusal(404, "not_found")
     given = {item.number: one for item, one in zip(sheet.inventory, sheet.answers, strict=True)}
-    counted = sum(1 for one in sheet.answers if one or (one == 0 and sheet.asked is None))
+    counting = set(range(6)) if sheet.asked is None else set(range(1, 6))  # of 30, answers count
+    done = {item for item, one in given.items() if one in counting}
     return render(
         request,
         "questionnaire/items.html",
@@ -85,7 +86,8 @@ def show(
         number=number,
         items=[(item, given[item]) for item in pages[number - 1]],
         before=sum(len(earlier) for earlier in pages[: number - 1]),
-        done=counted,
+        done=len(done),
+        elsewhere=len(done.difference(pages[number - 1])),
         total=_total(sitting),
     )
 

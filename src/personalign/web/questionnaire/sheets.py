@@ -53,14 +53,13 @@ def put_answers(
             }
         )
     if rows:
-        insert: Any = (
-            sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-        )
-        put = insert(Answer).values(rows)
+        session.flush()  # the sitting first: its answers refer to it
+        table: Any = Answer.__table__
+        sqlite_here = session.get_bind().dialect.name == "sqlite"
+        put: Any = (sqlite.insert if sqlite_here else postgresql.insert)(table)
         newest = {name: put.excluded[name] for name in ("value", "answered_at")}
-        session.execute(
-            put.on_conflict_do_update(index_elements=["sitting_id", "item"], set_=newest)
-        )
+        put = put.on_conflict_do_update(index_elements=["sitting_id", "item"], set_=newest)
+        session.connection().execute(put, rows)  # the table's own: compiled once, and kept
     sitting.changed_at = now()
 
 

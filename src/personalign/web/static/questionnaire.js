@@ -50,7 +50,17 @@ function leave(button) {
   form.requestSubmit(button);
 }
 
+function count() {
+  const ticked = [...form.querySelectorAll(".item :checked")];
+  const counted = ticked.filter((one) => one.value !== "0" || "countsLeftOut" in form.dataset);
+  const bar = document.getElementById("progress"), text = document.getElementById("done");
+  bar.value = Number(form.dataset.elsewhere) + counted.length;
+  text.textContent = text.dataset.text.replace("#", bar.value);
+  bar.setAttribute("aria-label", text.textContent);
+}
+
 form.addEventListener("change", (event) => {
+  count();
   const number = event.target.name.replace("item-", "");
   waiting.set(number, Number(event.target.value));
   if (!note.classList.contains("waiting")) say("saving");
