@@ -28,7 +28,7 @@ class Paged:
     """Rows of all pages."""
 
 
-def paged(session: Session, query: Select[Any], number: int, size: int) -> Paged:
+def paged(session: Session, query: Select[*tuple[Any, ...]], number: int, size: int) -> Paged:
     """One page of what an ordered query finds; the nearest there is for a number out of range.
 
     Rows are what the query selects: single values where it selects one thing, else tuples.

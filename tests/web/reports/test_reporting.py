@@ -84,7 +84,6 @@ def test_without_a_category_it_is_asked_again_and_nothing_is_lost(live: LiveSite
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"speaker": "god"},
         {"alpha": "nan"},
         {"alpha": "much"},
         {"reply": ""},
@@ -95,6 +94,12 @@ def test_what_is_no_reply_of_this_site_is_refused(live: LiveSite, wrong: dict[st
     ann = live.member()
     ann.get("/reports")
     ann.post("/reports/new", 400, **(REPLY | wrong))
+
+
+def test_a_speaker_of_the_balanced_view_is_somebody_else(live: LiveSite) -> None:
+    ann = live.member()
+    report_as(ann, speaker="calm-and-careful")
+    assert [report.speaker for report in reports_of(live, ann)] == ["other"]
 
 
 def test_the_log_knows_that_and_not_what(live: LiveSite) -> None:

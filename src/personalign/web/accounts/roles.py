@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from personalign.errors import RoleRefused
 from personalign.web.accounts.tables import ROLES, Account, AccountRole
-from personalign.web.audit.log import SYSTEM, append
+from personalign.web.audit.log import SYSTEM, append, wait_for_turn
 
 if TYPE_CHECKING:
     from personalign.web.site import Site
@@ -25,6 +25,7 @@ def give(site: Site, handle: str, role: str, *, actor: str = SYSTEM) -> bool:
     Raises RoleRefused for an unknown role or handle.
     """
     with site.database.writing() as session:
+        wait_for_turn(session)
         account = _account(session, handle, role)
         if session.get(AccountRole, (account.id, role)) is not None:
             return False
@@ -42,13 +43,9 @@ def take(site: Site, handle: str, role: str, *, actor: str = SYSTEM) -> bool:
     one could give no more roles.
     """
     with site.database.writing() as session:
+        wait_for_turn(session)  # two admins who take each other's role at once go one by one
         account = _account(session, handle, role)
-        bearers = session.scalars(
-            select(AccountRole)
-            .where(AccountRole.role == role)
-            .order_by(AccountRole.account_id)
-            .with_for_update()  # two admins who take each other's role at once go one by one
-        ).all()
+        bearers = session.scalars(select(AccountRole).where(AccountRole.role == role)).all()
         own = [one for one in bearers if one.account_id == account.id]
         if not own:
             return False

@@ -62,8 +62,7 @@ def append(
     stays for good. details: facts without anything personal: no answers, texts, handles, addresses.
     Raises SiteError where there is no head: then what is to be written down is not done either.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    wait_for_turn(session)
     session.flush()
     head = session.get(SiteFact, _HEAD, populate_existing=True)
     if head is None:
@@ -87,6 +86,16 @@ def append(
     seal(vault, head, "value", _head(entry))
     session.flush()
     return entry
+
+
+def wait_for_turn(session: Session) -> None:
+    """Wait until nobody else is about to append; it is this transaction's turn until it ends.
+
+    `append` does so itself. What changes rows before it appends, and may meet another transaction
+    at the same rows, waits first: each holding what the other needs would be a deadlock.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
 def begin(session: Session, vault: Vault) -> None:

@@ -126,7 +126,7 @@ def audit_report(site: Site, since: datetime, until: datetime) -> AuditReport:
                 Month(first.strftime("%Y-%m"), _counts(session, first, end)) for first, end in spans
             ),
             accounts=session.scalar(select(func.count()).select_from(Account)) or 0,
-            roles=dict(session.execute(roles).tuples().all()),
+            roles={str(role): int(count) for role, count in session.execute(roles)},
             personas=session.scalar(select(func.count()).select_from(StoredPersona)) or 0,
             moderation=_moderation(session, since, until),
             scored_at=None if run is None else run.made_at,
@@ -161,7 +161,7 @@ def _counts(session: Session, since: datetime, until: datetime) -> dict[str, int
         .group_by(AuditEntry.action)
         .order_by(AuditEntry.action)
     )
-    return dict(session.execute(counted).tuples().all())
+    return {str(action): int(count) for action, count in session.execute(counted)}
 
 
 @dataclass

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from personalign.web.site import Site
 
 SPLIT_BY = ("sex", "age")
+SEXES = ("female", "male")
+
+AT_ONCE = 36
+"""Items asked while replies stand still."""
 
 Tell = Callable[[int, int], None]
 """Called as tell(people done, people in all)."""
@@ -103,7 +107,7 @@ class _Person:
 def score_by_group(site: Site, tell: Tell = lambda done, total: None) -> list[ModelScores]:
     """Ask every persona that can be scored; those of a model and method with too few are not asked.
 
-    Replies of the site go on in between: the decoder is borrowed for one person's items at a time.
+    Replies of the site go on in between: the decoder is borrowed for a few items at a time.
     """
     with site.database.reading() as session:
         people = _people(session, site)
@@ -184,7 +188,10 @@ def _people(session: Session, site: Site) -> dict[tuple[str, str], list[_Person]
             .order_by(StoredPersona.created_at)
         )
         for persona in {one.model: one for one in personas}.values():  # the newest of each model
-            person = _Person(persona, responses, about.get("sex"), about.get("age"))
+            sex, age = about.get("sex"), about.get("age")
+            person = _Person(
+                persona, responses, sex if sex in SEXES else None, int(age) if age else None
+            )
             found[persona.model, persona.method].append(person)
     return found
 
@@ -197,11 +204,17 @@ def _persona(site: Site, person: _Person, decoder: Decoder) -> Persona:
 
 def _ask(engine: ServingEngine, persona: Persona) -> NDArray[Any]:
     """(180,) what a persona answers to the held-out items."""
+    import numpy as np
+
     from personalign.inventory.items import ipip_neo_300
     from personalign.model.answer import answer_items
 
-    with engine.alone() as decoder:
-        return answer_items(decoder, [persona], ipip_neo_300().held_out).responses()[0]
+    items, parts = ipip_neo_300().held_out, []
+    for start in range(0, len(items), AT_ONCE):
+        with engine.alone() as decoder:
+            answers = answer_items(decoder, [persona], items[start : start + AT_ONCE])
+        parts.append(answers.responses()[0])
+    return np.concatenate(parts)
 
 
 def _scores(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
 from personalign.web.refusals import PageRefusal
 from personalign.web.reports.tables import Report
@@ -49,6 +49,7 @@ def hand_over(
     PageRefusal where too many of this account's reports are waiting.
     """
     with site.database.writing() as session:
+        wait_for_turn(session)
         if session.get(Report, report_id) is not None:
             return
         waiting = select(func.count()).where(
@@ -84,6 +85,7 @@ def hand_over(
 def take_back(site: Site, member: Member, report_id: str) -> bool:
     """Delete an own report that nobody has taken up; False where somebody has."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         report = own_report(session, member, report_id)
         gone = session.execute(
             delete(Report).where(Report.id == report_id, Report.status == "open")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
 from personalign.web.refusals import PageRefusal
 from personalign.web.reports.tables import Report, ReportNote
@@ -91,6 +91,7 @@ def _move(
     session: Session, report_id: str, coming_from: tuple[str, ...], **values: Any
 ) -> Report | None:
     """Change a report that is in one of these states; None where it is in another."""
+    wait_for_turn(session)
     found_report(session, report_id)
     moved = session.execute(
         update(Report)

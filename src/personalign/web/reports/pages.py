@@ -33,17 +33,19 @@ A_PAGE = 20
 def reported(
     prompt: Annotated[str, Form(max_length=LONGEST_TEXT)],
     reply: Annotated[str, Form(min_length=1, max_length=LONGEST_TEXT)],
-    speaker: Annotated[str, Form()],
+    speaker: Annotated[str, Form(max_length=64)],
     model: Annotated[str, Form(min_length=1, max_length=256)],
     alpha: Annotated[str, Form(max_length=32)] = "",
 ) -> Reported:
-    """What a form hands over; browsers send line ends as CR LF."""
+    """What a form hands over; browsers send line ends as CR LF. A speaker of another name, such as
+    those of the balanced view, is somebody else's persona."""
     try:
         strength = float(alpha) if alpha.strip() else None
     except ValueError:
         raise PageRefusal(400, "not_understood") from None
-    if speaker not in SPEAKERS or not (strength is None or math.isfinite(strength)):
+    if not (strength is None or math.isfinite(strength)):
         raise PageRefusal(400, "not_understood")
+    speaker = speaker if speaker in SPEAKERS else "other"
     texts = [text.replace("\r\n", "\n") for text in (prompt, reply)]
     return Reported(texts[0], texts[1], speaker, model, strength)
 
