@@ -9,6 +9,7 @@ the grace.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -72,12 +73,13 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app or create_app(service),
                 log_config=None,
-                access_log=False,  # the guard writes one line a request
+                access_log=False,  # the guard writes one line a request, without the address
                 lifespan="off",
                 timeout_graceful_shutdown=CLOSING_SECONDS,
                 server_header=False,
             )
         )
+        logging.getLogger("uvicorn.access").disabled = True  # whatever a handler asks for
         self.service = service
         self.grace = grace
         self.when_started = when_started

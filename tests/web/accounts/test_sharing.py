@@ -87,6 +87,27 @@ def test_a_link_is_followed_once_and_not_by_its_maker(live: LiveSite) -> None:
     assert "Sign in" in words_of(stranger.get(again)), "only signed in"
 
 
+def test_of_several_who_follow_a_link_at_once_one_gets_it(live: LiveSite) -> None:
+    ann = live.member()
+    persona = keep_persona(live.site, live.account_of(ann).id)
+    link, others = offer(ann, persona), [live.member() for _ in range(4)]
+    for other in others:
+        other.get(link)
+    statuses: list[int] = []
+
+    def follow(person: Person) -> None:
+        data = {"form_token": person.token}
+        statuses.append(person.http.post(f"{link}/accept", data=data).status_code)
+
+    threads = [threading.Thread(target=follow, args=(other,)) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(statuses) == [200, 404, 404, 404]
+    assert sum(speaks(live, other, persona) for other in others) == 1
+
+
 def test_a_link_ends_when_it_is_taken_back_or_too_old(live: LiveSite) -> None:
     ann, ben = live.member(), live.member()
     persona = keep_persona(live.site, live.account_of(ann).id)

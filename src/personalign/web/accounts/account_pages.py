@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from sqlalchemy import func, select
@@ -34,12 +34,13 @@ from personalign.web.reports.tables import Report
 from personalign.web.site import site_of
 from personalign.web.visitor import Anyone, SignedIn, Visitor, become
 
-if TYPE_CHECKING:
-    from personalign.web.site import Site
-
 router = APIRouter(prefix="/account")
 
-KEPT = {"sittings": Sitting, "conversations": Conversation, "reports": Report}
+KEPT = {
+    "sittings": Sitting.account_id,
+    "conversations": Conversation.account_id,
+    "reports": Report.account_id,
+}
 """What the page counts."""
 
 
@@ -156,7 +157,7 @@ def _page(
             given=given(session, member.id),
             received=received(session, member.id),
             consent=_consent(session, member.id),
-            counts=_counts(session, site, member.id),
+            counts=_counts(session, member.id),
             phrase_problem=phrase_problem,
         )
 
@@ -168,8 +169,8 @@ def _consent(session: Session, account_id: str) -> Consent | None:
     ).first()
 
 
-def _counts(session: Session, site: Site, account_id: str) -> dict[str, int]:
+def _counts(session: Session, account_id: str) -> dict[str, int]:
     return {
-        what: session.scalar(select(func.count()).where(table.account_id == account_id)) or 0
-        for what, table in KEPT.items()
+        what: session.scalars(select(func.count()).where(owner == account_id)).one()
+        for what, owner in KEPT.items()
     }

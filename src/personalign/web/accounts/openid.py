@@ -76,7 +76,7 @@ class OpenId:
         self.redirect = public_url.rstrip("/") + CALLBACK
         """The exact address the provider sends people back to."""
         self._told: dict[str, Any] = {}
-        self._keys: dict[str, Any] = {}
+        self._keys: Any = {}  # a JSON Web Key Set
         self._read_at = 0.0
         self._lock = threading.Lock()
 

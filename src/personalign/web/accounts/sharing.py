@@ -58,9 +58,14 @@ def make_link(site: Site, member: Member, persona_id: str) -> str:
     return token
 
 
-def offered(session: Session, token: str) -> tuple[Share, StoredPersona, Account] | None:
-    """The share of a link that may still be followed, its persona, and whose it is."""
-    row = session.execute(
+def offered(
+    session: Session, token: str, *, taking: bool = False
+) -> tuple[Share, StoredPersona, Account] | None:
+    """The share of a link that may still be followed, its persona, and whose it is.
+
+    taking: whether it is about to be accepted, which one at a time may do.
+    """
+    query = (
         select(Share, StoredPersona, Account)
         .join(StoredPersona, StoredPersona.id == Share.persona_id)
         .join(Account, Account.id == StoredPersona.account_id)
@@ -69,7 +74,8 @@ def offered(session: Session, token: str) -> tuple[Share, StoredPersona, Account
             Share.accepted_at.is_(None),
             Share.created_at > now() - timedelta(days=LINK_DAYS),
         )
-    ).one_or_none()
+    )
+    row = session.execute(query.with_for_update(of=Share) if taking else query).one_or_none()
     return None if row is None else (row[0], row[1], row[2])
 
 
@@ -80,7 +86,7 @@ def accept(site: Site, member: Member, token: str) -> None:
     member may speak with already (409).
     """
     with site.database.writing() as session:
-        found = offered(session, token)
+        found = offered(session, token, taking=True)
         if found is None:
             raise PageRefusal(404, "link_over")
         share, persona, owner = found
@@ -157,4 +163,7 @@ def received(session: Session, account_id: str) -> list[Shared]:
         .where(Share.account_id == account_id, Share.accepted_at.is_not(None))
         .order_by(Share.accepted_at.desc())
     )
-    return [Shared(share.id, persona, handle, share.accepted_at) for share, persona, handle in rows]
+    return [
+        Shared(share.id, persona, handle, share.accepted_at or share.created_at)
+        for share, persona, handle in rows
+    ]

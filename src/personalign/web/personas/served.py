@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from personalign.errors import PersonaError, UnknownPersonaError
 from personalign.web.accounts.tables import ApiKey
@@ -109,7 +109,7 @@ class SitePersonas:
         """End looking at the folder."""
         self._folder.close()
 
-    def _seen(self, key: Key) -> object:
+    def _seen(self, key: Key) -> ColumnElement[bool]:
         owner = select(ApiKey.account_id).where(ApiKey.id == key.id)
         return spoken_by(owner) & (StoredPersona.model == self._model)
 
