@@ -1,6 +1,6 @@
 # make demo    install Personalign into .venv and align twelve simulated people (the first thing to run)
 # make test    every test, the slow ones and the documentation's examples included
-# make check   formatting, lint, types
+# make check   formatting, lint, types, known weaknesses of code and packages
 # make bench   every claim about speed, measured here
 # make pocket  train the embedded pocket model again, from simulated people
 # make clean   remove what the commands wrote; .venv stays
@@ -22,12 +22,15 @@ demo: .venv/.core
 	$(BIN)/personalign demo
 
 test: .venv/.dev
+	.ci/system-packages
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy src
+	$(BIN)/bandit -q -c pyproject.toml -r src
+	$(BIN)/python .ci/audit.py
 
 bench: .venv/.dev
 	set -e; for script in $(filter-out benchmarks/gpu.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; PYTHONPATH=. $(BIN)/python "$$script"; done

@@ -3,6 +3,8 @@ what no site may be before it loads anything."""
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,26 @@ def test_a_head_that_was_noted_is_checked(folder: Path) -> None:
     missing = f"9:{head.partition(':')[2]}"
     told = run("site", "audit", "verify", "--expect", missing, "--site", folder, status=1)
     assert "missing" in told.output
+
+
+def test_a_report_and_what_is_past_its_days(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    days = ["--from", "2026-01-01", "--to", "2026-03-01"]
+    run("site", "audit", "report", *days, "-o", file, "--site", folder)
+    told = run("site", "audit", "report", *days, "--site", folder).stdout
+    assert [one["name"] for one in json.loads(told)["months"]] == ["2026-01", "2026-02"]
+    assert json.loads(file.read_text()).keys() == json.loads(told).keys()
+    assert "nothing" in run("site", "retention", "--site", folder).output
+    database = Database(f"sqlite:///{folder / 'site.db'}")
+    with database.writing() as session:
+        (account,) = session.query(Account).all()
+        account.seen_at -= timedelta(days=40)
+    assert "nothing" in run("site", "retention", "--site", folder).output
+    gone = run("site", "retention", "--keep-accounts", 30, "--site", folder).output
+    assert "1 accounts" in gone
+    with database.reading() as session:
+        assert session.query(Account).all() == []
+    database.close()
 
 
 def test_a_backup_needs_no_key_and_a_restore_needs_it(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from personalign.cli.serve_web import (
     WebOptions,
     open_web,
 )
-from personalign.cli.site.place import DEFAULT_FOLDER, DatabaseUrl, KeyFile, SiteFolder
+from personalign.cli.site_place import DEFAULT_FOLDER, DatabaseUrl, KeyFile, SiteFolder
 
 GIB = 2**30
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from personalign.cli.site.place import address, needed, secret
+from personalign.cli.site_place import address, needed, secret
 from personalign.errors import SiteError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from personalign.server.service import Service
-    from personalign.web.settings import OpenIdProvider, SiteSettings
+    from personalign.web.settings import OpenIdProvider, Retention, SiteSettings
     from personalign.web.site import Site
 
 PANEL = "With --web"
@@ -90,11 +90,9 @@ class WebOptions:
         Raises SiteError for what no site may be, MissingPackageError where packages are missing.
         """
         needed()
-        from personalign.web.settings import Retention, SiteSettings
+        from personalign.web.settings import SiteSettings
 
         shown = f"[{host}]" if ":" in host else host
-        given = ("unfinished", "conversations", "reports", "accounts")
-        days = {name: getattr(self, name) for name in given if getattr(self, name) is not None}
         return SiteSettings(
             self.folder,
             self.public_url or f"http://{shown}" + (f":{port}" if port else ""),
@@ -103,7 +101,9 @@ class WebOptions:
             behind_proxy=self.behind_proxy,
             operator=self.operator,
             sign_up=self.sign_up,
-            retention=Retention(**days),
+            retention=retention_of(
+                self.unfinished, self.conversations, self.reports, self.accounts
+            ),
             openid=self._openid(),
         )
 
@@ -121,6 +121,21 @@ class WebOptions:
                 f"or into a file that {OPENID_SECRET}_FILE names."
             )
         return OpenIdProvider(self.openid_issuer, self.openid_client, hidden)
+
+
+def retention_of(
+    unfinished: int | None, conversations: int | None, reports: int | None, accounts: int | None
+) -> Retention:
+    """How long what is kept: what was said, and the usual days where nothing was."""
+    from personalign.web.settings import Retention
+
+    said = {
+        "unfinished": unfinished,
+        "conversations": conversations,
+        "reports": reports,
+        "accounts": accounts,
+    }
+    return Retention(**{what: days for what, days in said.items() if days is not None})
 
 
 @dataclass(frozen=True)

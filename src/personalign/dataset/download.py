@@ -116,7 +116,7 @@ def _receive(
         if known:
             headers["If-Range"] = known
     try:
-        answer = urllib.request.urlopen(
+        answer = urllib.request.urlopen(  # nosec B310
             urllib.request.Request(remote.url, headers=headers), timeout=timeout
         )
     except urllib.error.HTTPError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from personalign.cli.site.place import (
+from personalign.cli.site_place import (
     DEFAULT_FOLDER,
     DatabaseUrl,
     KeyFile,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from personalign.cli.site.place import (
+from personalign.cli.site_place import (
     DEFAULT_FOLDER,
     DatabaseUrl,
     KeyFile,
