@@ -14,8 +14,15 @@ from personalign.web.balanced.views import VIEWS, people_of_views
 from tests.model.loud import make_loud
 from tests.server.live import until
 from tests.web.conftest import LiveSite
-from tests.web.personas.sittings import aligned
+from tests.web.personas.sittings import aligned, made_with
 from tests.web.visiting import words_of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(live: LiveSite) -> Iterator[None]:
+    """Personas that cost little, where it does not matter which they are."""
+    with made_with(live.site, "iti"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -26,11 +26,18 @@ from personalign.web.personas.tables import Alignment, StoredPersona
 from tests.model.loud import make_loud
 from tests.server.live import until
 from tests.web.conftest import LiveSite
-from tests.web.personas.sittings import aligned
+from tests.web.personas.sittings import aligned, made_with
 from tests.web.visiting import Person, words_of
 
 TOKENS = 12
 QUESTION = "What would you do with a free Saturday?"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(live: LiveSite) -> Iterator[None]:
+    """Personas that cost little, where it does not matter which they are."""
+    with made_with(live.site, "iti"):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +49,10 @@ def short_replies(live: LiveSite) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def ann(live: LiveSite) -> tuple[Person, Alignment]:
+def ann(live: LiveSite, quick: None) -> tuple[Person, Alignment]:
     """Somebody with personas."""
     who = live.member()
-    with live.site.database.reading() as session:
-        made = aligned(live, who)
+    made = aligned(live, who)
     with live.site.database.reading() as session:
         return who, session.get_one(Alignment, made)
 
@@ -172,9 +178,12 @@ def test_who_leaves_takes_no_room(live: LiveSite, ann: tuple[Person, Alignment])
     who.get("/chat/kept")
     before = len(talks_of(live, who).rounds)
     sent = {"form_token": who.token, "question": QUESTION, "pair": row.id, "live": "true"}
-    with who.http.stream("POST", "/chat/say", data=sent) as answer:
-        next(answer.iter_lines())
     engine = live.site.service.engine
+    for words in (0, 2):  # as soon as it begins, and in the midst of it
+        with who.http.stream("POST", "/chat/say", data=sent) as answer:
+            lines = (line for line in answer.iter_lines() if line.startswith("event"))
+            for _ in range(1 + words):
+                next(lines)
     until(lambda: engine.stats().running == engine.stats().queued == 0, "the replies' end")
     assert engine.stats().slots_held == 0
     with pytest.raises(httpx.ReadTimeout):

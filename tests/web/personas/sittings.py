@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 from personalign.dataset.people import Respondents
 from personalign.dataset.simulate import simulate
 from personalign.inventory.items import ipip_neo_120
+from personalign.web.balanced.views import Views
 from personalign.web.database.base import new_id, now
+from personalign.web.personas.aligning import Aligner
 from personalign.web.questionnaire.sheets import put_answers
 from personalign.web.questionnaire.tables import Sitting
+from personalign.web.settings import SiteSettings
+from personalign.web.site import Site
 from tests.web.conftest import LiveSite
 from tests.web.visiting import Person
 
@@ -16,6 +24,26 @@ def somebody(seed: int = 1) -> Respondents:
     """A simulated person's answers to the 120."""
     person = simulate(1, seed=seed)
     return person.only(person.inventory.tuning)
+
+
+@contextmanager
+def made_with(site: Site, method: str) -> Iterator[None]:
+    """Personas by another method, as after a restart with other settings.
+
+    `iti` pushes as `pas` does and searches for nothing: tests that ask for many are quick.
+    """
+
+    def restart(settings: SiteSettings) -> None:
+        site.aligner.close()
+        site.settings = settings
+        site.aligner = Aligner(site)
+        site.views = Views(site.aligner)
+        site.aligner.start()
+
+    usual = site.settings
+    restart(replace(usual, method=method))
+    yield
+    restart(usual)
 
 
 def filled_in(live: LiveSite, who: Person, person: Respondents, *, finished: bool = True) -> str:

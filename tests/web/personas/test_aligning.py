@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
@@ -19,7 +19,14 @@ from personalign.web.personas.tables import Alignment, StoredPersona
 from personalign.web.refusals import PageRefusal
 from tests.model.loud import make_loud
 from tests.web.conftest import LiveSite
-from tests.web.personas.sittings import aligned, filled_in, somebody
+from tests.web.personas.sittings import aligned, filled_in, made_with, somebody
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(live: LiveSite) -> Iterator[None]:
+    """Personas that cost little, where it does not matter which they are."""
+    with made_with(live.site, "iti"):
+        yield
 
 
 def row_of(live: LiveSite, number: str) -> Alignment:
@@ -29,7 +36,8 @@ def row_of(live: LiveSite, number: str) -> Alignment:
 
 def test_both_personas_are_what_the_method_makes_of_the_answers(live: LiveSite) -> None:
     person, who = somebody(4), live.member()
-    number = aligned(live, who, seed=4)
+    with made_with(live.site, "pas"):
+        number = aligned(live, who, seed=4)
     with twin(make_loud()) as apart:
         method = get_persona_method("pas", decoder=apart)
         wanted = [method.personas(one)[0].key for one in (person, mirrored(person))]
@@ -47,7 +55,7 @@ def test_it_is_written_down_and_the_database_does_not_know_the_persona(live: Liv
         assert [entry.action for entry in entries] == ["alignment.begun", "alignment.done"]
         assert {entry.actor for entry in entries} == {live.account_of(who).audit_name}
         kept = session.get_one(StoredPersona, row_of(live, number).persona_id)
-        assert b"pas" not in kept.data and b"provenance" not in kept.data
+        assert b"iti" not in kept.data and b"provenance" not in kept.data
 
 
 def test_what_may_not_be_aligned_is_refused(live: LiveSite) -> None:
@@ -146,20 +154,10 @@ def test_a_removed_persona_is_gone_and_not_open_any_more(live: LiveSite) -> None
 
 def test_a_prompt_method_makes_prompt_personas(live: LiveSite) -> None:
     site = live.site
-    usual = site.settings
-    try:
-        site.aligner.close()
-        site.settings = replace(usual, method="few-shot")
-        site.aligner = Aligner(site)
-        site.aligner.start()
+    with made_with(site, "few-shot"):
         row = row_of(live, aligned(live, live.member()))
-        persona = site.shelf.load(row.persona_id or "")
-        assert persona.system_prompt and not persona.pushes
-        with site.database.reading() as session:
-            kept = session.get_one(StoredPersona, row.persona_id)
-        assert persona.system_prompt.encode()[:40] not in kept.data
-    finally:
-        site.aligner.close()
-        site.settings = usual
-        site.aligner = Aligner(site)
-        site.aligner.start()
+    persona = site.shelf.load(row.persona_id or "")
+    assert persona.system_prompt and not persona.pushes
+    with site.database.reading() as session:
+        kept = session.get_one(StoredPersona, row.persona_id)
+    assert persona.system_prompt.encode()[:40] not in kept.data

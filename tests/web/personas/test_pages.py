@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+
+import pytest
 
 from tests.web.conftest import LiveSite
-from tests.web.personas.sittings import filled_in, somebody
+from tests.web.personas.sittings import filled_in, made_with, somebody
 from tests.web.visiting import words_of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(live: LiveSite) -> Iterator[None]:
+    """Personas that cost little, where it does not matter which they are."""
+    with made_with(live.site, "iti"):
+        yield
 
 
 def test_the_way_from_answers_to_the_chat(live: LiveSite) -> None:

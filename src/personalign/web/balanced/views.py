@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from personalign.web.personas.aligning import Stopped
+
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
     from personalign.model.persona import Persona
@@ -77,6 +79,8 @@ class Views:
     def _make(self, model: str) -> None:
         try:
             personas = self._aligner.make(model, people_of_views())
+        except Stopped:
+            raise
         except Exception:
             log.exception("The reference personas of %s could not be made.", model)
             with self._lock:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from personalign.errors import EngineClosed, EngineFull
-from personalign.server.requests import Request
+from personalign.server.requests import Request, Ticket
 from personalign.web.refusals import PageRefusal
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def speak(
     prompt = await service.renderer.chat(persona, messages)
     wanted = Request(prompt, persona, max_new_tokens=longest, temperature=temperature, seed=seed)
     try:
-        ticket = await asyncio.to_thread(service.engine.submit, wanted)
+        ticket = await _submitted(service, wanted)
     except EngineFull:
         raise PageRefusal(429, "busy", retry_after=5) from None
     except EngineClosed:
@@ -47,6 +47,21 @@ async def speak(
                 yield piece.text
             if piece.finish == "cancelled":  # by the engine, which is closing
                 raise PageRefusal(503, "closing", retry_after=10)
+
+
+async def _submitted(service: Service, wanted: Request) -> Ticket:
+    """The ticket of a request; who leaves while it is being taken leaves no reply behind."""
+    taking = asyncio.ensure_future(asyncio.to_thread(service.engine.submit, wanted))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(_let_go)
+        raise
+
+
+def _let_go(taken: asyncio.Future[Ticket]) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        taken.result().cancel()
 
 
 async def say(

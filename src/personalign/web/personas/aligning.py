@@ -70,10 +70,12 @@ class Aligner:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin; what a former server left unfinished is failed.
+        """Begin, once; what a former server left unfinished is failed.
 
         Raises SiteError where the settings name a method this site cannot make personas with.
         """
+        if self._thread is not None:
+            return
         method = self._site.settings.method
         if method not in METHODS:
             raise SiteError(
@@ -104,8 +106,8 @@ class Aligner:
         if not self.able(model):
             raise PageRefusal(409, "quantised", model=model)
         with self._beginning:
-            row = self._taken(account_id, sitting_id, model)
-            if row.id in self._progress:
+            row, fresh = self._taken(account_id, sitting_id, model)
+            if not fresh:
                 return row.id
             with self._changed:
                 self._progress[row.id], self._owners[row.id] = 0.0, account_id
@@ -133,9 +135,12 @@ class Aligner:
     def make(
         self, model: str, people: Respondents, progress: Progress | None = None
     ) -> list[Persona]:
-        """Personas of people by this site's method; only in the aligner's thread."""
+        """Personas of people by this site's method; only in the aligner's thread.
+
+        Raises Stopped where the site is closing.
+        """
         seen = people.only(people.inventory.tuning)
-        return self._method(model).personas(seen, progress=progress)
+        return self._method(model).personas(seen, progress=progress or self._go_on)
 
     def warm(self, model: str) -> None:
         """Have done now, once, what an alignment begins with and does not depend on the person."""
@@ -160,7 +165,7 @@ class Aligner:
         while (work := self._work.get()[2]) is not None:
             try:
                 work()
-            except _Stopped:
+            except Stopped:
                 pass
             except Exception:
                 log.exception("Work of the aligner failed.")
@@ -182,10 +187,15 @@ class Aligner:
 
         method = self._method(model)
         if isinstance(method, Pas | Dials):
-            method.prepare()
+            method.prepare(progress=self._go_on)
 
-    def _taken(self, account_id: str, sitting_id: str, model: str) -> Alignment:
-        """The row of what `begin` is asked for, checked and written; or of the same under way."""
+    def _go_on(self, _done: int, _total: int) -> None:
+        if self._stopping:
+            raise Stopped
+
+    def _taken(self, account_id: str, sitting_id: str, model: str) -> tuple[Alignment, bool]:
+        """The row of what `begin` is asked for, checked, and whether it was written just now; else
+        it is of the same under way."""
         site = self._site
         with site.database.writing() as session:
             sitting = session.scalar(
@@ -197,13 +207,15 @@ class Aligner:
                 raise PageRefusal(409, "not_finished")
             person_of(session, site.vault, sitting)
             under_way = session.scalar(
-                select(Alignment).where(
-                    Alignment.account_id == account_id, Alignment.status.in_(UNFINISHED)
-                )
+                select(Alignment)
+                .where(Alignment.account_id == account_id, Alignment.status.in_(UNFINISHED))
+                .with_for_update()
             )
-            if under_way is not None:
+            if under_way is not None and under_way.id not in self._progress:
+                _fail(session, site, under_way, "broken")  # its end could not be written
+            elif under_way is not None:
                 if (under_way.sitting_id, under_way.model) == (sitting_id, model):
-                    return under_way
+                    return under_way, False
                 raise PageRefusal(409, "aligning")
             if self._thread is None or self._stopping:
                 raise PageRefusal(503, "closing", retry_after=10)
@@ -229,7 +241,7 @@ class Aligner:
                 model=model,
                 method=row.method,
             )
-            return row
+            return row, True
 
     def _align(self, number: str) -> None:
         """Make both personas of an alignment and keep them."""
@@ -240,7 +252,7 @@ class Aligner:
 
         def advance(done: int, total: int) -> None:
             if self._stopping or number not in self._progress:
-                raise _Stopped
+                raise Stopped
             self._progress[number] = done / max(total, 1)
 
         try:
@@ -254,7 +266,7 @@ class Aligner:
             turned = replace(mirrored(person), ids=("mirrored",))
             personas = self.make(row.model, Respondents.concat([person, turned]), advance)
             self._keep(row, personas)
-        except _Stopped:
+        except Stopped:
             raise
         except PersonalignError as error:
             self._end_badly(number, str(error))
@@ -313,7 +325,7 @@ class Aligner:
         self._changed.notify_all()
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """The site is closing, or nobody wants it any more; raised at the next sign of progress."""
 
 

@@ -57,9 +57,7 @@ def progress(request: Request, member: SignedIn, sitting_id: str) -> Response:
     site = site_of(request)
     _own_sitting(site, member, sitting_id)
     newest = _newest(site, member, sitting_id)
-    return page(
-        request, "personas/progress.html", sitting=sitting_id, models={}, **_state(site, newest)
-    )
+    return page(request, "personas/progress.html", sitting=sitting_id, **_state(site, newest))
 
 
 @router.get("/personas")
