@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from personalign.model.capture import head_outputs
 from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
 from personalign.model.heads import projection_bias
+from personalign.model.loading import CASTING
 from personalign.model.persona import Persona
 from personalign.model.steer import row_displacements, steer_heads
 from tests.model.conftest import last_logits, sequences_of, some_shift
@@ -68,6 +70,22 @@ def test_quantised_models_are_read_and_steered(folder: Path, quantize: Any) -> N
     # their CPU kernels round what goes into a projection to 16 or 8 bits, so these differ a little
     assert (hooked - biased).abs().mean() < 0.1 * (hooked - plain).abs().mean()
     assert torch.equal(last_logits(decoder, sequences), plain)
+
+
+def test_8_bit_products_are_not_told_of_one_by_one(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra 'quantise' is not installed")
+    decoder = Decoder.load(folder, device="cpu", quantize="8bit")
+    logger = logging.getLogger(CASTING)
+    with caplog.at_level(logging.WARNING):
+        last_logits(decoder, sequences_of(decoder))
+        assert not caplog.records
+        logger.filters.clear()
+        last_logits(decoder, sequences_of(decoder))
+    assert len(caplog.records) >= 14, "the logger has another name now"
+    Decoder.load(folder, device="cpu", quantize="8bit")
+    assert logger.filters
 
 
 @pytest.mark.parametrize("package", ["bitsandbytes", "accelerate"])

@@ -19,6 +19,7 @@ from personalign.cli.align import align
 from personalign.cli.alphas import alphas
 from personalign.cli.ask import ask
 from personalign.cli.bench import bench
+from personalign.cli.carry import carry
 from personalign.cli.chat import chat
 from personalign.cli.console import console, errors
 from personalign.cli.cost import cost
@@ -134,6 +135,7 @@ app.command(rich_help_panel=MEASURE)(cost)
 app.add_typer(study, rich_help_panel=MEASURE)
 app.add_typer(people, rich_help_panel=PEOPLE)
 app.command(rich_help_panel=SERVE)(serve)
+app.command(rich_help_panel=SERVE)(carry)
 app.add_typer(keys, name="keys", rich_help_panel=SERVE)
 app.add_typer(site, name="site", rich_help_panel=SERVE)
 app.command(rich_help_panel=LOOK)(methods)

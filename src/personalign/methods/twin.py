@@ -21,12 +21,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from personalign.model.decoder import Decoder
+from personalign.model.four_bit_cpu import PACKS
 
 if TYPE_CHECKING:
     from torch import nn
-
-_PACKS = "support_avx512bf16_for_cpu"
-"""Attribute of bitsandbytes' 4-bit layers: whether they repack themselves."""
 
 
 @contextmanager
@@ -46,8 +44,8 @@ def twin(decoder: Decoder) -> Iterator[Decoder]:
     trained = [(tensor, tensor.requires_grad) for tensor in decoder.model.parameters()]
     model = copy.deepcopy(decoder.model, {id(one): one for one in shared})
     for module in model.modules():
-        if hasattr(module, _PACKS):
-            setattr(module, _PACKS, False)
+        if hasattr(module, PACKS):
+            setattr(module, PACKS, False)
     try:
         for tensor, _ in trained:
             tensor.requires_grad_(False)
@@ -63,7 +61,7 @@ def _unpack(decoder: Decoder) -> None:
     Packing rounds their scales once, so they are packed first: a decoder that has answered before
     and one that has not then train the same adapter.
     """
-    if any(getattr(module, _PACKS, False) for module in decoder.model.modules()):
+    if any(getattr(module, PACKS, False) for module in decoder.model.modules()):
         with torch.no_grad():
             decoder.model(input_ids=torch.tensor([[decoder.pad_id]], device=decoder.device))
         decoder.model.state_dict()

@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from personalign.errors import MissingPackageError
+from personalign.model.four_bit_cpu import PACKS, mend_layers
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
-
-PACKS = "support_avx512bf16_for_cpu"
-"""Attribute of bitsandbytes' 4-bit layers: whether they repack themselves on a CPU, for kernels
-that have no backward pass."""
 
 
 def quantise_layers(decoder: Decoder) -> int:
@@ -61,5 +58,6 @@ def quantise_layers(decoder: Decoder) -> int:
             setattr(layer, PACKS, False)
             setattr(module, name, layer)
             replaced += 1
+    mend_layers(model)
     model.is_loaded_in_4bit = True  # what PEFT and TRL go by
     return replaced

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from personalign.errors import MissingPackageError, ModelError
+from personalign.model.four_bit_cpu import mend_layers
 
 Quantize = Literal["4bit", "8bit"]
 
@@ -23,6 +24,9 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.*", "*.tiktoken"
 
 POCKET = "pocket"
 """Name of the model in the package."""
+
+CASTING = "bitsandbytes.autograd._functions"
+"""The logger that says, at every product with 8-bit weights, that inputs become float16."""
 
 POCKET_FOLDER = Path(__file__).parent / "pocket" / "weights"
 
@@ -115,6 +119,8 @@ def load_model(
     _check_report(model, report, source)
     if quantize is None:
         model = model.to(place)
+    mend_layers(model)
+    logging.getLogger(CASTING).addFilter(_not_at_every_product)
     return model.eval()
 
 
@@ -195,6 +201,11 @@ def _quantisation(quantize: str) -> Any:
     if quantize == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
+
+
+def _not_at_every_product(record: logging.LogRecord) -> bool:
+    """A filter of that logger: a server's log would have nothing else in it."""
+    return "inputs will be cast" not in str(record.msg)
 
 
 def _check_report(model: Any, report: dict[str, Any], source: str) -> None:

@@ -203,10 +203,15 @@ def _check_model(source: Source, persona: Persona, decoder: Decoder | ApiModel) 
     made_for = persona.provenance.get("fingerprint")
     if made_for is not None and made_for != decoder.fingerprint:
         name = persona.provenance.get("model", "an unnamed model")
+        carry = (
+            " If the two are one model in different precisions, carry the persona over with "
+            "`personalign carry`."
+        )
         raise PersonaError(
             f"The persona in {source.where()} was made for the model {name} (fingerprint "
             f"{str(made_for)[:12]}), not for {decoder.name} (fingerprint "
             f"{decoder.fingerprint[:12]}). Load that model, or align the person on this one."
+            f"{carry if name == decoder.name else ''}"
         )
     try:
         if persona.shift is not None:

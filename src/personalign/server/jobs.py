@@ -115,9 +115,10 @@ class PersonaMaker:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._closing = ExitStack()
-        self._able = decoder.quantize is None
-        self._decoder = self._closing.enter_context(twin(decoder)) if self._able else decoder
-        self.spare = self._closing.enter_context(twin(decoder)) if self._able else None
+        self._quantised = decoder.quantize
+        able = self._quantised is None
+        self._decoder = self._closing.enter_context(twin(decoder)) if able else decoder
+        self.spare = self._closing.enter_context(twin(decoder)) if able else None
         """Another twin, which nobody here uses: the site's thread makes its personas on it. None
         where the weights are quantised."""
         self._thread = threading.Thread(target=self._work, name="personalign-maker", daemon=True)
@@ -130,11 +131,14 @@ class PersonaMaker:
         the method is not among `SERVED_METHODS` or has no such setting (400), or the weights are
         quantised (501): they are packed anew while they run, and cannot be shared.
         """
-        if not self._able:
+        if self._quantised is not None:
+            given = f"--quantise {self._quantised}"
             raise Refusal(
                 501,
-                "This server's weights are quantised, and personas cannot be made beside replies; "
-                "make them with `personalign align --quantise` and put their folders in place.",
+                "This server's weights are quantised, and personas cannot be made beside replies. "
+                f"Make them with `personalign align {given}`, or carry personas of the model in "
+                f"full precision over with `personalign carry {given}`, and put their folders "
+                "among the server's.",
                 code="not_supported",
             )
         _check_method(job)
