@@ -24,7 +24,7 @@ from personalign.server.requests import Request, Ticket
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.server.engine import EngineStats
-    from personalign.server.store import Personas
+    from personalign.server.store import Personas, PersonaStore
 
 log = logging.getLogger("personalign.server")
 
@@ -77,6 +77,7 @@ class Service:
     maker: PersonaMaker
     base: str
     """What the model is called to the outside."""
+    metrics: Metrics
     keys: Keys | None = None
     """None: anybody may do anything."""
     bounds: Bounds = Bounds()
@@ -89,7 +90,6 @@ class Service:
     def __post_init__(self) -> None:
         self.renderer = Renderer(self.decoder)
         self.limits = Limits()
-        self.metrics = Metrics(self.engine.stats)
         self.fingerprint = f"fp_{self.decoder.fingerprint[:12]}"
         """OpenAI's system_fingerprint."""
 
@@ -155,7 +155,7 @@ class Service:
 
 def open_service(
     decoder: Decoder,
-    personas: Personas,
+    personas: PersonaStore,
     start_engine: Callable[[Decoder], ServingEngine],
     *,
     keys: Keys | None = None,
@@ -168,14 +168,11 @@ def open_service(
     to call the model to the outside; its hub name or its folder's last name when left out.
     """
     base = served_name(decoder.name) if name is None else name
-    service: Service | None = None
+    metrics = Metrics(lambda: engine.stats())
 
     def count(status: str) -> None:
-        assert service is not None
-        service.metrics.personas_made.labels(status).inc()
+        metrics.personas_made.labels(status).inc()
 
-    maker = PersonaMaker(decoder, personas.put, ended=count)
-    service = Service(
-        decoder, start_engine(decoder), personas, maker, base, keys, bounds or Bounds()
-    )
-    return service
+    maker = PersonaMaker(decoder, personas.folder, ended=count)
+    engine = start_engine(decoder)
+    return Service(decoder, engine, personas, maker, base, metrics, keys, bounds or Bounds())
