@@ -70,7 +70,7 @@ class SiteGuard:
 
         bounds = self.site.service.bounds
         try:
-            with self.site.service.counted():
+            with self.site.service.entrance.counted():
                 limit = self.site.settings.body_bytes
                 if declared_length(scope) > limit:
                     raise Refusal(413, "The request is larger than this site reads; send less.")
