@@ -26,6 +26,9 @@ serving.command()(serve)
         (["--host", "::"], "others reach the server"),
         (["--host", "example.org"], "others reach the server"),
         (["--api-keys", "keys.json", "--without-keys"], "contradict each other"),
+        (["--ray", "auto"], "--ray is about replicas"),
+        (["--threads", "2"], "--threads is about replicas"),
+        (["--replicas", "2", "--device", "cuda:1"], "say --device cuda"),
         (["--api-keys", "none.json"], "cannot be read"),
     ],
 )

@@ -80,6 +80,10 @@ class FakeEngine:
                 len(self.waiting), rows, rows, self.max_batch, self.drawn, 0, 0, 0, 0, 0, 0, 0, 0, 0
             )
 
+    @property
+    def alive(self) -> bool:
+        return self.thread.is_alive()
+
     def cancel(self, personas: Sequence[Persona]) -> int:
         """By equality: whoever asks here asks at one strength."""
         with self.changed:

@@ -79,9 +79,9 @@ def call(
         return Answer(error.code, error.headers, error.read())
 
 
-def until(true: Callable[[], bool], what: str) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = WAIT) -> None:
     """Wait for something to become true."""
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"{what} did not happen"
         time.sleep(0.01)

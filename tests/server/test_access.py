@@ -12,10 +12,11 @@ import pytest
 
 from personalign.errors import ServingError
 from personalign.model.decoder import Decoder
+from personalign.server.entrance import Bounds
 from personalign.server.keys import Key, KeyRing, create_key, read_keys, revoke_key
 from personalign.server.limits import Limits
 from personalign.server.refusals import Refusal
-from personalign.server.service import Bounds, Service, open_service
+from personalign.server.service import Service, open_service
 from tests.server.conftest import BASE, make_store
 from tests.server.fake_engine import FakeEngine
 from tests.server.live import call, listening, until
@@ -158,7 +159,7 @@ def test_requests_at_once(guarded: tuple[str, Service], keys_file: Path) -> None
     with ThreadPoolExecutor(1) as pool:
         with engine.held():
             first = pool.submit(call, f"{url}/v1/chat/completions", ASKED, key=key)
-            until(lambda: service.under_way == 1, "the first request")
+            until(lambda: service.entrance.under_way == 1, "the first request")
             second = call(f"{url}/v1/chat/completions", ASKED, key=key)
             assert (second.status, second.error["code"]) == (429, "concurrency_limit_exceeded")
             assert int(second.headers["retry-after"]) >= 1
@@ -192,7 +193,7 @@ def test_a_full_queue_refuses_and_serves_again(
         statuses = [one.result() for one in asked]
     assert set(statuses) == {200, 429}
     assert ask(0) == 200
-    until(lambda: service.under_way == 0, "the end of all requests")
+    until(lambda: service.entrance.under_way == 0, "the end of all requests")
 
 
 def test_more_requests_than_the_server_takes_are_refused_unread(
@@ -200,11 +201,12 @@ def test_more_requests_than_the_server_takes_are_refused_unread(
 ) -> None:
     url, service = guarded
     key = create_key(keys_file, "crowd")
-    most, service.bounds = service.bounds, Bounds(under_way=0)
+    entrance = service.entrance
+    most, entrance.bounds = entrance.bounds, Bounds(under_way=0)
     try:
         answer = call(f"{url}/v1/chat/completions", ASKED, key=key)
     finally:
-        service.bounds = most
+        entrance.bounds = most
     assert (answer.status, answer.error["code"]) == (429, "server_full")
 
 

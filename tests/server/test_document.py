@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from personalign.model.decoder import Decoder
-from personalign.server.app import create_app
+from personalign.server.app import create_api
+from personalign.server.entrance import Bounds
 from personalign.server.keys import KeyRing, create_key
-from personalign.server.service import Bounds, Service, open_service
+from personalign.server.service import Service, open_service
 from tests.server.conftest import BASE, make_store
 from tests.server.fake_engine import FakeEngine
 from tests.server.live import call, listening, until
@@ -46,7 +47,7 @@ def live(
 
 def operations() -> list[tuple[str, str]]:
     """Every (method, path), so that each is a test of its own."""
-    paths = create_app(None).openapi()["paths"]  # type: ignore[arg-type]
+    paths = create_api(None).openapi()["paths"]  # type: ignore[arg-type]
     return [(method.upper(), path) for path, methods in paths.items() for method in methods]
 
 
@@ -86,7 +87,7 @@ def test_every_answer_is_one_that_the_document_knows(
 
     send()
     assert answered
-    until(lambda: service.under_way == 0, "the end of all requests")
+    until(lambda: service.entrance.under_way == 0, "the end of all requests")
 
 
 def test_the_document_says_what_a_request_may_hold(live: tuple[str, Service, str]) -> None:

@@ -25,7 +25,8 @@ import pytest
 from personalign.model.decoder import Decoder
 from personalign.model.generate import generate
 from personalign.model.persona import Persona
-from personalign.server.service import Bounds, Service, open_service
+from personalign.server.entrance import Bounds
+from personalign.server.service import Service, open_service
 from tests.model.conftest import some_shift
 from tests.model.loud import make_loud
 from tests.server.conftest import BASE, Live, make_personas, make_store
@@ -58,7 +59,7 @@ def streaming(url: str, body: dict[str, Any]) -> Iterator[tuple[socket.socket, A
 def quiet(service: Service) -> bool:
     """Whether nothing is being answered and nothing is left in the engine."""
     stats = service.engine.stats()
-    return service.under_way == 0 and stats.queued == 0 and stats.running == 0
+    return service.entrance.under_way == 0 and stats.queued == 0 and stats.running == 0
 
 
 @pytest.fixture
@@ -94,9 +95,9 @@ def test_a_client_that_leaves_before_the_first_token_is_let_go(plain: Any) -> No
             )
             with socket.create_connection((host, int(port)), timeout=WAIT) as sock:
                 sock.sendall(head.encode() + body)
-                until(lambda: service.under_way == 1, "the request")
+                until(lambda: service.entrance.under_way == 1, "the request")
                 until(lambda: len(engine.tickets) > 0, "its ticket")
-            until(lambda: service.under_way == 0, "its end")
+            until(lambda: service.entrance.under_way == 0, "its end")
             assert engine.tickets.pop().cancelled
     until(lambda: quiet(service), "an empty engine")
     assert engine.drawn <= 2, "a token that was being drawn, no reply"
@@ -150,7 +151,7 @@ def test_a_client_that_stops_reading_is_given_up(plain: Any, monkeypatch: Any) -
             + f"content-length: {len(body)}\r\n\r\n".encode()
             + body
         )
-        until(lambda: service.under_way == 1, "the request")
+        until(lambda: service.entrance.under_way == 1, "the request")
         until(lambda: quiet(service), "giving it up")
 
 

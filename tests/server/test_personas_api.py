@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from personalign.dataset.people import Respondents
@@ -21,13 +20,15 @@ from personalign.model.decoder import Decoder
 from personalign.model.generate import generate
 from personalign.model.persona import Persona
 from personalign.server.engine import Engine
-from personalign.server.jobs import KEPT, Job, PersonaMaker
+from personalign.server.job_records import JobRecord, JobRecords
+from personalign.server.jobs import Job, PersonaMaker
 from personalign.server.keys import KeyRing, create_key
 from personalign.server.refusals import Refusal
 from personalign.server.service import open_service
+from personalign.server.store import PersonaStore
 from tests.model.loud import make_loud
 from tests.server.conftest import BASE, Live, make_personas, make_store
-from tests.server.live import WAIT, call, listening
+from tests.server.live import WAIT, call, listening, until
 
 
 @pytest.fixture(scope="module")
@@ -255,14 +256,24 @@ def test_a_job_is_its_makers(live: Live, key: str, keys_file: Path, short: list[
 
 
 class Slow:
-    """Personas that take until they are let go."""
+    """A maker on a folder of its own, whose jobs take until they are let go."""
 
-    def __init__(self, decoder: Decoder) -> None:
-        self.kept: dict[str, Persona] = {}
+    def __init__(self, decoder: Decoder, folder: Path) -> None:
+        self.store = PersonaStore(folder, look_every=0)
         self.ended: list[str] = []
-        self.maker = PersonaMaker(
-            decoder, self.kept.__setitem__, ended=self.ended.append, most_waiting=2
-        )
+        self.maker = PersonaMaker(decoder, folder, ended=self.ended.append, most_waiting=2)
+        self.began, self.go = threading.Event(), threading.Event()
+        make = self.maker._make
+
+        def wait(one: Job) -> Persona:
+            self.began.set()
+            assert self.go.wait(WAIT)
+            return make(one)
+
+        self.maker._make = wait  # type: ignore[method-assign]
+
+    def take(self, one: Job) -> JobRecord:
+        return self.maker.submit(one, self.store)
 
 
 def job(person: Respondents, name: str, method: str = "facet-prompt") -> Job:
@@ -270,57 +281,74 @@ def job(person: Respondents, name: str, method: str = "facet-prompt") -> Job:
 
 
 def test_the_queue_of_jobs_is_bounded_and_closing_ends_it(
-    person: Respondents, monkeypatch: pytest.MonkeyPatch
+    person: Respondents, tmp_path: Path
 ) -> None:
-    slow = Slow(make_loud())
-    real = slow.maker._make
-    began, go = threading.Event(), threading.Event()
-
-    def wait(one: Job) -> Persona:
-        began.set()
-        go.wait(WAIT)
-        return real(one)
-
-    monkeypatch.setattr(slow.maker, "_make", wait)
-    first = slow.maker.submit(job(person, "a"))
-    assert began.wait(WAIT)
-    waiting = [slow.maker.submit(job(person, name)) for name in ("b", "c")]
+    slow = Slow(make_loud(), tmp_path)
+    first = slow.take(job(person, "a"))
+    assert slow.began.wait(WAIT)
+    waiting = [slow.take(job(person, name)) for name in ("b", "c")]
     with pytest.raises(Refusal, match="waiting to be made") as full:
-        slow.maker.submit(job(person, "d"))
+        slow.take(job(person, "d"))
     assert full.value.status == 429 and int(full.value.headers["retry-after"]) > 1
     with pytest.raises(Refusal, match="being made already") as taken:
-        slow.maker.submit(job(person, "b"))
+        slow.take(job(person, "b"))
     assert taken.value.status == 409
     closing = threading.Thread(target=slow.maker.close)
     closing.start()
-    until_stopping = time.monotonic() + WAIT
-    while not slow.maker._stopping.is_set():
-        assert time.monotonic() < until_stopping
-    go.set()
+    until(slow.maker._stopping.is_set, "the beginning of the end")
+    slow.go.set()
     closing.join(WAIT)
     assert not closing.is_alive()
-    assert first.status == "failed" and first.error is not None
-    assert first.error["code"] == "shutting_down"
-    assert {one.status for one in waiting} <= {"queued", "failed"}
-    assert slow.kept == {}
+    after = JobRecords(tmp_path)  # what a server that is started again tells
+    for one in (first, *waiting):
+        found = after.find(one.id)
+        assert found is not None and found.status == "failed"
+        assert found.error is not None and found.error["code"] == "shutting_down"
+    assert slow.ended == ["failed"] * 3
+    assert slow.store.names() == []
     with pytest.raises(Refusal, match="shutting down"):
-        slow.maker.submit(job(person, "e"))
+        slow.take(job(person, "e"))
 
 
-def test_old_jobs_are_forgotten_and_nobodys_answers_are_kept(
-    person: Respondents, decoder: Decoder
-) -> None:
-    slow = Slow(decoder)
+def test_nobodys_answers_are_kept(person: Respondents, tmp_path: Path) -> None:
+    slow = Slow(make_loud(), tmp_path)
     try:
-        kept = [Job(f"p{n}", "none", {}, None, "", None, status="done") for n in range(KEPT + 5)]
-        slow.maker._jobs.update({one.id: one for one in kept})
-        last = slow.maker.submit(job(person, "last", "none"))
-        assert len(slow.maker._jobs) <= KEPT + 1
-        assert slow.maker.find(kept[0].id) is None
-        end = time.monotonic() + WAIT
-        while last.status != "done":
-            assert time.monotonic() < end and last.status != "failed", last.error
-        assert last.people is None
-        assert not np.any([one.people for one in slow.maker._jobs.values()])
+        slow.go.set()
+        asked = job(person, "last", "none")
+        taken = slow.take(asked)
+        until(lambda: asked.status == "done", "the persona")
+        assert asked.people is None
+        until(lambda: slow.maker._jobs == {}, "the end of the job")
+        found = slow.maker.find(taken.id)
+        assert found is not None and (found.status, found.progress) == ("done", 1.0)
+        answers = [str(answer) for answer in person.responses[0]]
+        for path in (tmp_path / ".jobs").iterdir():
+            assert ",".join(answers[:5]) not in path.read_text().replace(" ", "")
     finally:
         slow.maker.close()
+
+
+def test_servers_of_one_folder_know_of_each_others_jobs(
+    person: Respondents, tmp_path: Path
+) -> None:
+    one, other = Slow(make_loud(), tmp_path), Slow(make_loud(), tmp_path)
+    try:
+        taken = one.take(job(person, "ann", "none"))
+        assert one.began.wait(WAIT)
+        until(lambda: other.maker.find(taken.id).status == "running", "word of the job")  # type: ignore[union-attr]
+        with pytest.raises(Refusal, match="being made already"):
+            other.take(job(person, "ann", "none"))
+        one.go.set()
+        until(lambda: other.maker.find(taken.id).status == "done", "word of its end")  # type: ignore[union-attr]
+        with pytest.raises(Refusal, match="There is a persona ann already"):
+            other.take(job(person, "ann", "none"))
+        again = job(person, "ann", "facet-prompt")
+        again.replace = True
+        other.go.set()
+        other.take(again)
+        until(lambda: again.status == "done", "the persona in its place")
+        assert one.store.get("ann").system_prompt is not None
+    finally:
+        for slow in (one, other):
+            slow.go.set()
+            slow.maker.close()

@@ -104,6 +104,33 @@ def test_put_and_delete_are_seen_at_once(folder: Path) -> None:
     store.close()
 
 
+def test_what_others_replace_or_delete_counts_when_asked_for(folder: Path) -> None:
+    one, other = (PersonaStore(folder, loud(), look_every=0) for _ in range(2))
+    assert one.wait(10) and other.wait(10)
+    for seed in range(10, 14):
+        one.put("zoe-0", somebody(seed))
+        assert other.get("zoe-0") == somebody(seed)
+    one.delete("zoe-0")
+    with pytest.raises(UnknownPersonaError):
+        other.get("zoe-0")
+    with pytest.raises(UnknownPersonaError):
+        other.delete("zoe-0")
+    for store in (one, other):
+        store.close()
+
+
+def test_a_persona_that_is_being_replaced_is_there_all_the_time(folder: Path) -> None:
+    store = PersonaStore(folder, loud(), look_every=0)
+    assert store.wait(10)
+    before = store.get("zoe-0")
+    (folder / "zoe-0").rename(folder / ".away")  # between the two renames of a replacement
+    back = threading.Timer(0.01, (folder / ".away").rename, [folder / "zoe-0"])
+    back.start()
+    assert store.get("zoe-0") == before
+    back.join()
+    store.close()
+
+
 @pytest.mark.parametrize("name", ["", "../zoe", "a/b", ".hidden", "a:b", "a@2", "x" * 129, "a\n"])
 def test_names_that_leave_the_directory_are_nobody(folder: Path, name: str) -> None:
     somebody(0).save(folder.parent / "zoe")

@@ -93,8 +93,8 @@ def test_ten_megabytes_of_unsaid_length_are_refused(live: LiveSite) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(live: LiveSite) -> None:
-    service = live.site.service
-    usual, service.bounds = service.bounds, replace(service.bounds, body_seconds=0.3)
+    entrance = live.site.service.entrance
+    usual, entrance.bounds = entrance.bounds, replace(entrance.bounds, body_seconds=0.3)
     try:
         with socket.create_connection(host_of(live), timeout=30) as line:
             began = time.monotonic()
@@ -106,7 +106,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(live: LiveSite) -> None:
         assert b" 408 " in answer.split(b"\r\n")[0]
         assert time.monotonic() - began < 10
     finally:
-        service.bounds = usual
+        entrance.bounds = usual
 
 
 def test_the_log_tells_routes_and_nothing_of_people(
@@ -128,11 +128,11 @@ def test_the_log_tells_routes_and_nothing_of_people(
 
 
 def test_under_a_load_it_does_not_take_more(live: LiveSite) -> None:
-    service = live.site.service
-    usual, service.bounds = service.bounds, replace(service.bounds, under_way=0)
+    entrance = live.site.service.entrance
+    usual, entrance.bounds = entrance.bounds, replace(entrance.bounds, under_way=0)
     try:
         answer = live.person().http.get("/")
     finally:
-        service.bounds = usual
+        entrance.bounds = usual
     assert answer.status_code == 429 and answer.headers["retry-after"]
     assert answer.headers["content-security-policy"] == POLICY

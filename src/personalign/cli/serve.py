@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +28,10 @@ from personalign.cli.serve_web import (
     open_web,
 )
 from personalign.cli.site_place import DEFAULT_FOLDER, DatabaseUrl, KeyFile, SiteFolder
+
+if TYPE_CHECKING:
+    from personalign.cli.serve_web import OpenedWeb
+    from personalign.server.run import Served
 
 GIB = 2**30
 
@@ -85,6 +93,25 @@ def serve(
         float,
         typer.Option(min=0.0, help="Seconds that running replies have to end after SIGTERM."),
     ] = 30.0,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that each load the model, on a Ray cluster, behind one port."
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Where replicas run: auto (the cluster of this machine), an address, or local "
+            "(one started here; the default)."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cores a replica takes. Default: this machine's, shared; beside a GPU, 1."
+        ),
+    ] = None,
     web: Annotated[
         bool,
         typer.Option("--web", help="Serve the web application, too.", rich_help_panel="With --web"),
@@ -116,9 +143,7 @@ def serve(
     import logging
 
     from personalign.cli.console import console, errors
-    from personalign.cli.models import open_model
-    from personalign.errors import MissingPackageError, ModelError, ServingError
-    from personalign.model.decoder import Decoder
+    from personalign.errors import MissingPackageError, ServingError
 
     try:
         import fastapi  # noqa: F401
@@ -127,11 +152,11 @@ def serve(
     except ImportError as error:
         raise MissingPackageError(str(error.name), "serve", "`personalign serve`") from error
 
-    from personalign.server.engine import Engine
-    from personalign.server.keys import KeyRing
+    from personalign.server.entrance import Entrance
+    from personalign.server.keys import ANYONE, KeyRing
+    from personalign.server.metrics import Metrics
     from personalign.server.run import serve as run
-    from personalign.server.service import Bounds, open_service
-    from personalign.server.store import PersonaStore
+    from personalign.server.settings import ServerSettings, open_server
 
     options = WebOptions(
         folder=site,
@@ -162,52 +187,80 @@ def serve(
             f"On {host} others reach the server, and without keys anybody may do everything. Add "
             "--api-keys FILE (personalign keys create makes one), or say --without-keys."
         )
+    if replicas is None and (ray is not None or threads is not None):
+        raise ServingError(
+            f"{'--threads' if ray is None else '--ray'} is about replicas; say with --replicas how "
+            "many there are to be, or leave it out."
+        )
+    if web and replicas is not None:
+        raise ServingError(
+            "The site speaks through a model of its own process; start --web and --replicas as two "
+            "servers."
+        )
     keys = None if api_keys is None else KeyRing(api_keys)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("personalign").setLevel(logging.INFO)
-    decoder = open_model(model, dtype=dtype, device=device, quantise=quantise)
-    if not isinstance(decoder, Decoder):
-        raise ModelError(
-            f"{model} is behind an API already; name a model whose weights are loaded here."
-        )
-    store = PersonaStore(personas, decoder)
-    service = open_service(
-        decoder,
-        store,
-        lambda decoder: Engine(
-            decoder,
-            max_batch=max_batch,
-            queue=queue,
-            kv_budget=int(kv_budget * GIB),
-            prefix_budget=int(prefix_budget * GIB),
-            slots=slots,
-        ),
-        keys=keys,
-        name=name,
-        bounds=Bounds(
-            body_bytes=max_body, reply_tokens=max_reply, under_way=2 * (max_batch + queue)
-        ),
+    settings = ServerSettings(
+        personas,
+        model,
+        dtype,
+        device,
+        quantise,  # type: ignore[arg-type]
+        name,
+        max_batch=max_batch,
+        queue=queue,
+        kv_budget=int(kv_budget * GIB),
+        prefix_budget=int(prefix_budget * GIB),
+        slots=slots,
+        max_reply=max_reply,
+        max_body=max_body,
     )
 
-    opened = None if web_settings is None else open_web(web_settings, service)
+    def listen(served: Served, who: Callable[[], str], opened: OpenedWeb | None = None) -> None:
+        def ready(address: str) -> None:
+            line = f"Serving {who()} on {address}/v1"
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            if opened is not None:
+                opened.tell(address)
+            elif keys is None:
+                errors.print("There are no keys: whoever reaches this port may do everything.")
 
-    def ready(address: str) -> None:
-        console.print(
-            f"Serving {service.base} with {len(store.names())} personas on {address}/v1",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if opened is not None:
-            opened.tell(address)
-        elif keys is None:
-            errors.print("There are no keys: whoever reaches this port may do everything.")
-
-    try:
         app = None if opened is None else opened.app
-        run(service, host=host, port=port, grace=grace, ready=ready, app=app)
-    finally:
-        if opened is not None:
-            opened.site.close()
+        run(served, host=host, port=port, grace=grace, ready=ready, app=app)
+
+    if replicas is None:
+        with errors.status(f"Loading {model}"):
+            service = open_server(settings, keys=keys)
+        opened = None if web_settings is None else open_web(web_settings, service)
+        try:
+            listen(
+                service,
+                lambda: f"{service.base} with {len(service.visible(ANYONE))} personas",
+                opened,
+            )
+        finally:
+            if opened is not None:
+                opened.site.close()
+    else:
+        from personalign.server.front import Front
+        from personalign.server.replicas import running_replicas
+
+        application = f"personalign-{socket.gethostname()}-{port or os.getpid()}"
+        with ExitStack() as running:
+            with errors.status(f"Starting {replicas} replicas of {model}"):
+                team = running.enter_context(
+                    running_replicas(
+                        settings,
+                        replicas,
+                        ray or "local",
+                        threads=threads,
+                        application=application,
+                    )
+                )
+            base, count = team.described()
+            entrance = Entrance(Metrics(None), keys, settings.bounds(replicas))
+            who = f"{base} with {count} personas from {replicas} replicas"
+            listen(Front(team, entrance), lambda: who)
     console.print("The server has ended.", highlight=False)
 
 

@@ -29,13 +29,18 @@ def needs(scope: Scope) -> Callable[..., Key]:
 
     def check(request: Request, _given: Annotated[object, Depends(bearer)]) -> Key:
         key = cast(Key, request.state.key)
-        if not key.may(scope):
-            raise Refusal(
-                403,
-                f"Your key may do {', '.join(key.scopes)}, and this needs {scope}; ask for a key "
-                "that has it.",
-                code="insufficient_permissions",
-            )
+        check_scope(key, scope)
         return key
 
     return check
+
+
+def check_scope(key: Key, scope: Scope) -> None:
+    """Refusal (403) where the key has not this scope."""
+    if not key.may(scope):
+        raise Refusal(
+            403,
+            f"Your key may do {', '.join(key.scopes)}, and this needs {scope}; ask for a key "
+            "that has it.",
+            code="insufficient_permissions",
+        )

@@ -28,7 +28,14 @@ router = APIRouter()
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application of a server; closing the service is its owner's business."""
+    """The application of one server; closing the service is its owner's business."""
+    app = create_api(service)
+    app.add_middleware(Guard, entrance=service.entrance)
+    return app
+
+
+def create_api(service: Service) -> FastAPI:
+    """The same without the guard: what a replica runs, before which the guard stands already."""
     app = FastAPI(
         title="Personalign",
         version=__version__,
@@ -40,7 +47,6 @@ def create_app(service: Service) -> FastAPI:
     for routes in (openai_api.router, personas_api.router, router):
         app.include_router(routes)
     install(app)
-    app.add_middleware(Guard, service=service)
     described = app.openapi
 
     def describe() -> dict[str, Any]:
@@ -69,7 +75,9 @@ async def readyz(request: Request) -> Response:
     service = service_of(request)
     if service.ready:
         return JSONResponse({"status": "ready"})
-    return JSONResponse({"status": "shutting down" if service.draining else "loading"}, 503)
+    return JSONResponse(
+        {"status": "shutting down" if service.entrance.draining else "loading"}, 503
+    )
 
 
 @router.get(

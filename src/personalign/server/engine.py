@@ -217,6 +217,11 @@ class Engine:
                 personas_laid=loop.slots.laid,
             )
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that writes replies is there: until `close` has returned."""
+        return self._thread.is_alive()
+
     def close(self, *, drain: bool) -> None:
         """Take no more requests; finish what runs and waits (drain) or cancel it; then return."""
         with self._changed:

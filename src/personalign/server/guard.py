@@ -23,7 +23,7 @@ from personalign.server.refusals import Refusal
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from personalign.server.service import Service
+    from personalign.server.entrance import Entrance
 
 log = logging.getLogger("personalign.server")
 
@@ -34,9 +34,9 @@ OPEN = ("/healthz", "/readyz", "/openapi.json")
 class Guard:
     """ASGI middleware around the API."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, entrance: Entrance) -> None:
         self.app = app
-        self.service = service
+        self.entrance = entrance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,26 +56,26 @@ class Guard:
                 1000 * (time.perf_counter() - began),
             )
             route = getattr(scope.get("route"), "path", "other")
-            self.service.metrics.requests.labels(route, answer.status).inc()
+            self.entrance.metrics.requests.labels(route, answer.status).inc()
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if scope["path"] in OPEN:
             await self.app(scope, receive, answer)
             return
-        request, bounds = Request(scope), self.service.bounds
+        request, bounds = Request(scope), self.entrance.bounds
         with ExitStack() as held:
             try:
-                if self.service.draining and scope["path"] != "/metrics":
+                if self.entrance.draining and scope["path"] != "/metrics":
                     raise _shutting_down()
                 key = await self._key(request)
-                held.enter_context(self.service.counted())
-                answer.headers |= held.enter_context(self.service.limits.admit(key))
+                held.enter_context(self.entrance.counted())
+                answer.headers |= held.enter_context(self.entrance.limits.admit(key))
                 self._check_length(request)
             except Refusal as refusal:
-                self.service.metrics.refused.labels(refusal.code or "other").inc()
+                self.entrance.metrics.refused.labels(refusal.code or "other").inc()
                 refusal.headers.setdefault("connection", "close")
                 if "expect" not in request.headers:  # else the client waits before it sends more
-                    await discard(receive, self.service.bounds.body_bytes)
+                    await discard(receive, self.entrance.bounds.body_bytes)
                 await refusal.response()(scope, receive, answer)
                 return
             scope.setdefault("state", {})["key"] = key
@@ -85,19 +85,19 @@ class Guard:
 
     async def _key(self, request: Request) -> Key:
         """Whose request it is."""
-        if self.service.keys is None:
+        if self.entrance.keys is None:
             return ANYONE
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not given.strip():
             raise _unauthorised("No API key was sent; send it as 'Authorization: Bearer pa-...'.")
-        key = await asyncio.to_thread(self.service.keys.find, given.strip())
+        key = await asyncio.to_thread(self.entrance.keys.find, given.strip())
         if key is None:
             raise _unauthorised("The API key is not known or was revoked; ask for a new one.")
         return key
 
     def _check_length(self, request: Request) -> None:
-        if declared_length(request.scope) > self.service.bounds.body_bytes:
-            raise _too_large(self.service.bounds.body_bytes)
+        if declared_length(request.scope) > self.entrance.bounds.body_bytes:
+            raise _too_large(self.entrance.bounds.body_bytes)
 
 
 class _Answer:

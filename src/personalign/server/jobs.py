@@ -2,8 +2,9 @@
 
 A method reads and steers a model through hooks on its modules, which another thread's forward
 passes would run into. So jobs work on a twin: other modules over the same weights. It is made
-before the engine lays its own hooks. What takes seconds to minutes is a job: it is taken (202),
-looked after (GET /v1/jobs/ID) and forgotten when `KEPT` newer ones have come.
+before the engine lays its own hooks. What takes seconds to minutes is a job: it is taken (202) and
+looked after (GET /v1/jobs/ID), through this server or another one of the same folder
+(`job_records.py`).
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ import queue
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from personalign.errors import MethodError, PersonalignError
 from personalign.methods.base import PersonaMethod
 from personalign.methods.registry import METHODS
 from personalign.methods.settings import build_method, settings_taken
 from personalign.methods.twin import twin
+from personalign.server.job_records import JobRecord, JobRecords, Status
 from personalign.server.refusals import Refusal, refusal_of
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
+    from personalign.server.store import Personas
 
 log = logging.getLogger("personalign.server")
 
@@ -48,10 +51,11 @@ SERVED_METHODS = (
 NOT_SETTABLE = ("cache", "work")
 """Settings that name folders of this machine."""
 
-MOST_WAITING, KEPT = 64, 1000
-"""Jobs that may wait; finished jobs that can still be asked about."""
+MOST_WAITING = 64
+"""Jobs that may wait."""
 
-Status = Literal["queued", "running", "done", "failed"]
+TELL_SECONDS = 0.5
+"""How often a running job's progress is written down."""
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Job:
     """Id of the key that asked."""
     people: Respondents | None
     """The person; forgotten as soon as the persona is made."""
+    replace: bool = False
+    """Whether a persona of this name may be there already."""
     id: str = field(default_factory=lambda: f"job-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
     status: Status = "queued"
@@ -75,18 +81,19 @@ class Job:
     error: dict[str, Any] | None = None
     """What went wrong, as an error object."""
 
-    def told(self) -> dict[str, Any]:
-        """As its maker sees it; nothing of the answers."""
-        return {
-            "id": self.id,
-            "object": "personalign.job",
-            "created": self.created,
-            "status": self.status,
-            "progress": round(self.progress, 3),
-            "persona": self.persona,
-            "method": self.method,
-            "error": self.error,
-        }
+    def record(self, maker: str) -> JobRecord:
+        """What is kept of it; nothing of the answers. maker: the server's number."""
+        return JobRecord(
+            self.id,
+            self.persona,
+            self.method,
+            self.owner,
+            maker,
+            self.created,
+            self.status,
+            self.progress,
+            self.error,
+        )
 
 
 class _Stopped(Exception):
@@ -99,19 +106,19 @@ class PersonaMaker:
     def __init__(
         self,
         decoder: Decoder,
-        keep: Callable[[str, Persona], object],
+        folder: Path,
         *,
         ended: Callable[[Status], object] = lambda _status: None,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        """keep: stores a finished persona by name. ended: called with each job's outcome.
+        """folder: of personas, where jobs are recorded. ended: called with each job's outcome.
 
         To be made before an engine lays hooks onto the decoder.
         """
-        self._keep = keep
         self._ended = ended
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._waiting: queue.Queue[Job | None] = queue.Queue(most_waiting)
+        self._records = JobRecords(folder)
+        self._jobs: dict[str, Job] = {}  # those that have not ended
+        self._waiting: queue.Queue[tuple[Job, Personas] | None] = queue.Queue(most_waiting)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._closing = ExitStack()
@@ -124,12 +131,13 @@ class PersonaMaker:
         self._thread = threading.Thread(target=self._work, name="personalign-maker", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Job) -> Job:
-        """Take a job.
+    def submit(self, job: Job, personas: Personas) -> JobRecord:
+        """Take a job; personas: where the finished one is put.
 
-        Raises Refusal where another job makes this persona already (409), too many wait (429),
-        the method is not among `SERVED_METHODS` or has no such setting (400), or the weights are
-        quantised (501): they are packed anew while they run, and cannot be shared.
+        Raises Refusal where another job, of any server of the folder, makes this persona already,
+        or it is there and not to be replaced (409), too many wait (429), the method is not among
+        `SERVED_METHODS` or has no such setting (400), or the weights are quantised (501): they are
+        packed anew while they run, and cannot be shared.
         """
         if self._quantised is not None:
             given = f"--quantise {self._quantised}"
@@ -145,34 +153,32 @@ class PersonaMaker:
         with self._lock:
             if self._stopping.is_set():
                 raise Refusal(503, "The server is shutting down.", code="shutting_down")
-            if self.making(job.persona):
-                raise Refusal(
-                    409,
-                    f"The persona {job.persona} is being made already; wait for that job.",
-                    param="name",
-                    code="already_exists",
-                )
-            try:
-                self._waiting.put_nowait(job)
-            except queue.Full:
-                raise Refusal(
-                    429,
-                    f"{self._waiting.maxsize} personas are waiting to be made; try again later.",
-                    code="jobs_full",
-                    retry_after=30,
-                ) from None
+            with self._records.beginning(job.persona) as free:
+                if not free:
+                    raise _taken(f"The persona {job.persona} is being made already; wait for it.")
+                if not job.replace and job.persona in personas:
+                    raise _taken(
+                        f"There is a persona {job.persona} already; choose another name, or send "
+                        "replace: true."
+                    )
+                if self._waiting.full():
+                    raise Refusal(
+                        429,
+                        f"{self._waiting.maxsize} personas are waiting to be made; try again "
+                        "later.",
+                        code="jobs_full",
+                        retry_after=30,
+                    )
+                taken = job.record(self._records.maker)
+                self._records.write(taken)
             self._jobs[job.id] = job
-            self._forget()
-        return job
+            self._waiting.put_nowait((job, personas))
+        return taken
 
-    def find(self, number: str) -> Job | None:
+    def find(self, number: str) -> JobRecord | None:
         """The job of this id, if it is still known."""
-        return self._jobs.get(number)
-
-    def making(self, persona: str) -> bool:
-        """Whether a job for a persona of this name has not ended."""
-        unfinished = ("queued", "running")
-        return any(j.persona == persona and j.status in unfinished for j in self._jobs.values())
+        job = self._jobs.get(number)
+        return self._records.find(number) if job is None else job.record(self._records.maker)
 
     def close(self) -> None:
         """Stop at the running job's next step, drop the waiting ones, join the thread."""
@@ -185,27 +191,53 @@ class PersonaMaker:
             except queue.Full:
                 self._waiting.get_nowait()
         self._thread.join()
+        for job in [one for one in self._jobs.values() if one.people is not None]:
+            self._end(job, _told(_Stopped()))
+        self._records.close()
         self._closing.close()
 
     def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
+        while (taken := self._waiting.get()) is not None:
+            job, personas = taken
             job.status = "running"
+            self._write(job)
             try:
-                self._keep(job.persona, self._make(job))
-                job.progress, job.status = 1.0, "done"
+                personas.put(job.persona, self._make(job))
             except Exception as error:
-                job.error = _told(error)
-                job.status = "failed"
-            job.people = None
-            self._ended(job.status)
+                self._end(job, _told(error))
+            else:
+                self._end(job, None)
+
+    def _end(self, job: Job, error: dict[str, Any] | None) -> None:
+        job.people, job.error = None, error
+        if error is None:
+            job.progress = 1.0
+        job.status = "done" if error is None else "failed"
+        if self._write(job):
+            del self._jobs[job.id]
+        self._ended(job.status)
+
+    def _write(self, job: Job) -> bool:
+        """Whether it is written; a full disk ends no job, since the persona counts for more."""
+        try:
+            self._records.write(job.record(self._records.maker))
+        except OSError as error:
+            log.error("The record of the job %s cannot be written: %s", job.id, error)
+            return False
+        return True
 
     def _make(self, job: Job) -> Persona:
         assert job.people is not None, "a job has its person until it is done"
+        written = time.monotonic()
 
         def advance(done: int, total: int) -> None:
-            job.progress = done / max(total, 1)
+            nonlocal written
             if self._stopping.is_set():
                 raise _Stopped
+            job.progress = done / max(total, 1)
+            if time.monotonic() - written >= TELL_SECONDS:
+                self._write(job)
+                written = time.monotonic()
 
         advance(0, 1)
         method = build_method(job.method, self._decoder, common={}, own=job.settings)
@@ -220,10 +252,9 @@ class PersonaMaker:
             )
         return persona.with_alpha(job.alpha)
 
-    def _forget(self) -> None:
-        ended = [job.id for job in self._jobs.values() if job.status in ("done", "failed")]
-        for number in ended[: max(len(ended) - KEPT, 0)]:
-            del self._jobs[number]
+
+def _taken(sentence: str) -> Refusal:
+    return Refusal(409, sentence, param="name", code="already_exists")
 
 
 def _check_method(job: Job) -> None:

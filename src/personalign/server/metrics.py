@@ -6,12 +6,13 @@ metric names a persona or a key: their number has no bound, and who talks to who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 if TYPE_CHECKING:
     from personalign.server.engine import EngineStats
@@ -22,11 +23,15 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+IN_FRONT = ("personalign_requests", "personalign_requests_under_way")
+"""Numbers that are counted where requests come in: by the front of replicas, not behind it."""
+
+
 class Metrics:
     """One server's numbers; each has a registry of its own."""
 
-    def __init__(self, stats: Callable[[], EngineStats]) -> None:
-        """stats: the engine's, asked at every scrape."""
+    def __init__(self, stats: Callable[[], EngineStats] | None) -> None:
+        """stats: the engine's, asked at every scrape; None in front of replicas."""
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "personalign_requests",
@@ -73,7 +78,8 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
-        self.registry.register(_EngineNumbers(stats))
+        if stats is not None:
+            self.registry.register(_EngineNumbers(stats))
 
     def replies_timed(self) -> tuple[int, float] | None:
         """How many replies have ended, and the seconds they took in all; None before the first."""
@@ -84,6 +90,53 @@ class Metrics:
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def families(self) -> list[Metric]:
+        """Everything as values that travel to another process."""
+        return list(self.registry.collect())
+
+
+def text_of_all(front: Metrics, replicas: Sequence[tuple[str, Sequence[Metric]]]) -> bytes:
+    """The numbers of a front and of the replicas behind it, each of which is told apart.
+
+    replicas: (name, `Metrics.families`) of each that answered; its name becomes the label
+    `replica` of its numbers.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Together(front, replicas))
+    return generate_latest(registry)
+
+
+class _Together(Collector):
+    """A front's numbers and its replicas'."""
+
+    def __init__(self, front: Metrics, replicas: Sequence[tuple[str, Sequence[Metric]]]) -> None:
+        self._front = front
+        self._replicas = replicas
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "personalign_replicas", "Replicas that answer.", value=len(self._replicas)
+        )
+        found: dict[str, Metric] = {}
+        for family in self._front.families():
+            if family.name in (*IN_FRONT, "personalign_refused"):
+                found[family.name] = family
+        for replica, families in self._replicas:
+            for family in families:
+                if family.name not in IN_FRONT:
+                    kept = found.setdefault(
+                        family.name, Metric(family.name, family.documentation, family.type)
+                    )
+                    kept.samples += _labelled(family, replica)
+        yield from found.values()
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+
+def _labelled(family: Metric, replica: str) -> Iterable[Sample]:
+    return [one._replace(labels={**one.labels, "replica": replica}) for one in family.samples]
 
 
 class _EngineNumbers(Collector):

@@ -61,28 +61,20 @@ async def create_persona(request: Request, body: PersonaBody, key: Writer) -> Re
             param="name",
             code="insufficient_permissions",
         )
-    if not body.replace and body.name in service.personas:
-        raise Refusal(
-            409,
-            f"There is a persona {body.name} already; choose another name, or send replace: true.",
-            param="name",
-            code="already_exists",
-        )
     people = await asyncio.to_thread(_person, body)
-    job = Job(body.name, body.method, dict(body.settings), body.alpha, key.id, people)
-    service.maker.submit(job)
-    return JSONResponse(job.told(), 202, headers={"location": f"/v1/jobs/{job.id}"})
+    job = Job(body.name, body.method, dict(body.settings), body.alpha, key.id, people, body.replace)
+    taken = await asyncio.to_thread(service.maker.submit, job, service.personas)
+    return JSONResponse(taken.told(), 202, headers={"location": f"/v1/jobs/{taken.id}"})
 
 
 @router.get("/jobs/{job}", response_model=JobObject, responses=errors(401, 403, 404, 429, 503))
 async def find_job(request: Request, job: str, key: Writer) -> Response:
     """How far a persona is; its maker may ask, and who may do everything."""
-    found = service_of(request).maker.find(job)
+    found = await asyncio.to_thread(service_of(request).maker.find, job)
     if found is None or (found.owner != key.id and not key.may("admin")):
         raise Refusal(
             404,
-            f"There is no job {job!r} of your key; the server forgets jobs when it is started "
-            "again, and old ones after a thousand newer.",
+            f"There is no job {job!r} of your key; jobs are forgotten after a thousand newer ones.",
             code="not_found",
         )
     return JSONResponse(found.told())

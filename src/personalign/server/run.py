@@ -14,17 +14,16 @@ import socket
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import uvicorn
 
 from personalign.errors import ServingError
-from personalign.server.app import create_app
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from personalign.server.service import Service
+    from personalign.server.entrance import Entrance
 
 GRACE = 30.0
 """Seconds that replies may take to end once the server is told to; as Kubernetes grants."""
@@ -33,8 +32,25 @@ CLOSING_SECONDS = 5
 """Seconds for connections to close once nothing is being answered."""
 
 
+class Served(Protocol):
+    """What a port is opened for: `service.Service`, or `front.Front` before replicas."""
+
+    @property
+    def entrance(self) -> Entrance:
+        """What the guard asks."""
+
+    def application(self) -> ASGIApp:
+        """The API, behind the guard."""
+
+    def give_up(self) -> None:
+        """End what is being answered, with an error to whoever waits; from any thread."""
+
+    def close(self, *, drain: bool) -> None:
+        """End it all."""
+
+
 def serve(
-    service: Service,
+    service: Served,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -62,7 +78,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        service: Service,
+        service: Served,
         *,
         grace: float,
         when_started: Callable[[], object],
@@ -71,7 +87,7 @@ class Server(uvicorn.Server):
         """app: what answers, where it is more than the service's API."""
         super().__init__(
             uvicorn.Config(
-                app or create_app(service),
+                app or service.application(),
                 log_config=None,
                 access_log=False,  # the guard writes one line a request, without the address
                 lifespan="off",
@@ -94,7 +110,7 @@ class Server(uvicorn.Server):
         """Called on a signal, in the main thread, between two instructions."""
         if self._told_to_end is None:
             self._told_to_end = time.monotonic()
-            self.service.draining = True
+            self.service.entrance.draining = True
         else:
             self.grace = 0.0
 
@@ -103,9 +119,8 @@ class Server(uvicorn.Server):
         if self._told_to_end is not None and self._ending is None:
             over = time.monotonic() - self._told_to_end >= self.grace
             if over:  # replies that are left end with an error event
-                closing = asyncio.to_thread(self.service.engine.close, drain=False)
-                self._ending = asyncio.create_task(closing)
-            self.should_exit = over or self.service.under_way == 0
+                self._ending = asyncio.create_task(asyncio.to_thread(self.service.give_up))
+            self.should_exit = over or self.service.entrance.under_way == 0
         return await super().on_tick(counter)
 
 

@@ -1,20 +1,20 @@
-"""What a running server holds: model, engine, personas, keys, numbers; and whether it still takes
-requests."""
+"""What answers: model, engine, personas, their maker, the numbers, and the entrance in front."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from personalign.errors import PersonaError, UnknownPersonaError
 from personalign.model.persona import PLAIN, Persona
+from personalign.server.app import create_app
+from personalign.server.entrance import Bounds, Entrance
 from personalign.server.jobs import PersonaMaker
 from personalign.server.keys import Key, Keys
-from personalign.server.limits import Limits
 from personalign.server.metrics import Metrics
 from personalign.server.model_names import served_name, unknown_model
 from personalign.server.refusals import Refusal
@@ -22,9 +22,11 @@ from personalign.server.rendering import Renderer
 from personalign.server.requests import Request, Ticket
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from personalign.model.decoder import Decoder
     from personalign.server.engine import EngineStats
-    from personalign.server.store import Personas
+    from personalign.server.store import Personas, PersonaStore
 
 log = logging.getLogger("personalign.server")
 
@@ -47,24 +49,12 @@ class ServingEngine(Protocol):
     def stats(self) -> EngineStats:
         """What it is doing."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that writes replies is there."""
+
     def close(self, *, drain: bool) -> None:
         """Finish or cancel what runs."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How much one request may be."""
-
-    body_bytes: int = 2**20
-    """Bytes of a body."""
-    body_seconds: float = 30.0
-    """Seconds it may take to arrive."""
-    reply_tokens: int = 4096
-    """Tokens of a reply that may be asked for."""
-    stall_seconds: float = 60.0
-    """Seconds a client may leave a stream unread."""
-    under_way: int = 512
-    """Requests being answered at once; more are refused before they are read."""
 
 
 @dataclass
@@ -77,19 +67,13 @@ class Service:
     maker: PersonaMaker
     base: str
     """What the model is called to the outside."""
-    keys: Keys | None = None
-    """None: anybody may do anything."""
-    bounds: Bounds = Bounds()
+    metrics: Metrics
+    entrance: Entrance
+    """What stands in front; of a replica, nobody asks it: the front has looked already."""
     started: int = field(default_factory=lambda: int(time.time()))
-    draining: bool = False
-    """Whether new requests are refused because the server is about to end."""
-    under_way: int = 0
-    """Requests being answered now."""
 
     def __post_init__(self) -> None:
         self.renderer = Renderer(self.decoder)
-        self.limits = Limits()
-        self.metrics = Metrics(self.engine.stats)
         self.fingerprint = f"fp_{self.decoder.fingerprint[:12]}"
         """OpenAI's system_fingerprint."""
 
@@ -119,34 +103,28 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether it takes requests: the personas were read once, and it is not about to end."""
-        return not self.draining and self.personas.wait(0)
+        return not self.entrance.draining and self.personas.wait(0)
+
+    @property
+    def bounds(self) -> Bounds:
+        """How much one request may be."""
+        return self.entrance.bounds
 
     def visible(self, key: Key) -> list[str]:
         """Names of the personas a key may know of."""
         return self.personas.visible(key)
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """One request under way; Refusal (429) where that is one too many."""
-        if self.under_way >= self.bounds.under_way:
-            raise Refusal(
-                429,
-                f"{self.under_way} requests are being answered, as many as this server takes; try "
-                "again shortly.",
-                code="server_full",
-                retry_after=1,
-            )
-        self.under_way += 1
-        self.metrics.under_way.set(self.under_way)
-        try:
-            yield
-        finally:
-            self.under_way -= 1
-            self.metrics.under_way.set(self.under_way)
+    def application(self) -> FastAPI:
+        """The API, behind the guard."""
+        return create_app(self)
+
+    def give_up(self) -> None:
+        """End what is being written, with an error to whoever waits for it."""
+        self.engine.close(drain=False)
 
     def close(self, *, drain: bool) -> None:
         """End the threads: the maker at its next step, the engine after what runs, if `drain`."""
-        self.draining = True
+        self.entrance.draining = True
         self.maker.close()
         self.engine.close(drain=drain)
         self.personas.close()
@@ -155,7 +133,7 @@ class Service:
 
 def open_service(
     decoder: Decoder,
-    personas: Personas,
+    personas: PersonaStore,
     start_engine: Callable[[Decoder], ServingEngine],
     *,
     keys: Keys | None = None,
@@ -168,14 +146,12 @@ def open_service(
     to call the model to the outside; its hub name or its folder's last name when left out.
     """
     base = served_name(decoder.name) if name is None else name
-    service: Service | None = None
+    metrics = Metrics(lambda: engine.stats())
 
     def count(status: str) -> None:
-        assert service is not None
-        service.metrics.personas_made.labels(status).inc()
+        metrics.personas_made.labels(status).inc()
 
-    maker = PersonaMaker(decoder, personas.put, ended=count)
-    service = Service(
-        decoder, start_engine(decoder), personas, maker, base, keys, bounds or Bounds()
-    )
-    return service
+    maker = PersonaMaker(decoder, personas.folder, ended=count)
+    engine = start_engine(decoder)
+    entrance = Entrance(metrics, keys, bounds or Bounds())
+    return Service(decoder, engine, personas, maker, base, metrics, entrance)

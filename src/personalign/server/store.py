@@ -1,10 +1,11 @@
 """A directory of personas, by name: loaded in the background, changed while they are served.
 
-Each sub-folder with a `persona.json` is a persona, named by the folder. The store looks at the
-directory every few seconds, so a persona that any process adds, replaces or deletes is seen
-without a restart; `put` and `delete` are seen at once. What a request began with it keeps: a
-`Persona` never changes, and the engine's caches go by its content. A folder that cannot be read is
-named in `broken`, and the persona that was there before is served on.
+Each sub-folder with a `persona.json` is a persona, named by the folder. `get` looks whether that
+file is still the one that was read, so what any process adds, replaces or deletes counts at once,
+also where several servers share the directory; the list of names follows within seconds, by a look
+at the whole directory. What a request began with it keeps: a `Persona` never changes, and the
+engine's caches go by its content. A folder that cannot be read is named in `broken`, and the
+persona that was there before is served on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import shutil
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +31,9 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a persona may be called: no separator of paths, nor one of `base:persona@alpha`."""
+
+REPLACING_SECONDS = 0.05
+"""How long a folder that is being replaced may be missing between two renames."""
 
 Stamp = tuple[int, int, int]
 
@@ -115,12 +120,12 @@ class PersonaStore:
         return key.sees(name)
 
     def get(self, name: str) -> Persona:
-        """A persona by name; one that the background has not come to yet is read now.
+        """A persona by name, as its folder has it now.
 
         Raises UnknownPersonaError where there is none, PersonaError where it cannot be read.
         """
-        persona = self._personas.get(name)
-        if persona is not None:
+        stamp, persona = self._stamps.get(name), self._personas.get(name)  # written the other way
+        if persona is not None and stamp == self._stamp(name):
             return persona
         with self._lock:
             self._look_at(name)
@@ -166,13 +171,18 @@ class PersonaStore:
         Raises UnknownPersonaError where there is none.
         """
         with self._lock:
+            unknown = UnknownPersonaError(f"There is no persona {name!r} here to delete.")
             if self._stamp(name) is None:
                 self._forget(name)
-                raise UnknownPersonaError(f"There is no persona {name!r} here to delete.")
+                raise unknown
             away = Path(tempfile.mkdtemp(prefix=f".{name}.deleted-", dir=self.folder))
-            (self.folder / name).rename(away / name)  # gone at once, whatever reads it
-            self._forget(name)
-        shutil.rmtree(away, ignore_errors=True)
+            try:
+                (self.folder / name).rename(away / name)  # gone at once, whatever reads it
+            except FileNotFoundError:  # somebody else was quicker
+                raise unknown from None
+            finally:
+                self._forget(name)
+                shutil.rmtree(away, ignore_errors=True)
 
     def refresh(self) -> None:
         """Look at the directory now: load what is new or replaced, forget what is gone."""
@@ -205,6 +215,9 @@ class PersonaStore:
     def _look_at(self, name: str) -> None:
         """Load one persona if its folder has changed, forget it if it is gone."""
         stamp = self._stamp(name)
+        if stamp is None and name in self._personas:  # deleted, or about to be there again
+            time.sleep(REPLACING_SECONDS)
+            stamp = self._stamp(name)
         if stamp is None:
             self._forget(name)
         elif stamp != self._stamps.get(name):

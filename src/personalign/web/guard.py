@@ -77,7 +77,7 @@ class SiteGuard:
 
         bounds = self.site.service.bounds
         try:
-            with self.site.service.counted():
+            with self.site.service.entrance.counted():
                 limit = self._most(scope)
                 inflow = bounded_body(receive, limit, bounds.body_seconds)
                 if declared_length(scope) > limit:

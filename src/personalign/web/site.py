@@ -51,7 +51,7 @@ class Site:
             None if provider is None else OpenId(provider, self.settings.public_url, self.vault)
         )
         for name, service in self.services.items():
-            service.keys = SiteKeys(service.keys, self.database)
+            service.entrance.keys = SiteKeys(service.entrance.keys, self.database)
             service.personas = SitePersonas(service.personas, self.database, self.shelf, name)
         self.keeper: Keeper | None = None
         self.scoring = Scoring(self)

@@ -159,8 +159,8 @@ def test_a_key_of_the_operators_file_sees_the_folder_and_nobodys_persona(
     persona = keep_persona(live.site, live.account_of(ann).id)
     file = f"{tmp_path}/keys.json"
     admin = create_key(file, "operator", scopes=("admin",), personas=("*",))
-    usual = live.site.service.keys
-    live.site.service.keys = SiteKeys(KeyRing(file), live.site.database)
+    usual = live.site.service.entrance.keys
+    live.site.service.entrance.keys = SiteKeys(KeyRing(file), live.site.database)
     try:
         name = api_name(persona.id)
         assert call(f"{live.url}/metrics", key=admin).status == 200
@@ -172,7 +172,7 @@ def test_a_key_of_the_operators_file_sees_the_folder_and_nobodys_persona(
         assert call(f"{live.url}/v1/chat/completions", body, key=admin).status == 404
         assert call(f"{live.url}/v1/models", key=ann.api_key()).status == 200
     finally:
-        live.site.service.keys = usual
+        live.site.service.entrance.keys = usual
 
 
 def test_too_many_keys_are_refused(live: LiveSite) -> None:

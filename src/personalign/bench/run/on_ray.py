@@ -1,32 +1,23 @@
 """Units on a Ray cluster: actors that load the model once, units in flight, lost workers replaced.
 
-`--ray auto` joins the cluster this machine belongs to, `--ray ADDRESS` another one, `--ray local`
-starts one here. Personalign must be installed on every node (`pip install
-"personalign[distributed]"`), and a model that is a folder must lie on all of them.
+Which cluster: `ray_cluster.py`.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from personalign.bench.run.executors import Done, Executor, Watch, given_up
 from personalign.bench.run.plan import Unit
+from personalign.bench.run.ray_cluster import join_cluster
 from personalign.bench.run.workbench import Facts, Worker
-from personalign.errors import EvaluationError, MissingPackageError, PersonalignError
+from personalign.errors import EvaluationError, PersonalignError
 
 if TYPE_CHECKING:
     from personalign.bench.run.spec import RunSpec
     from personalign.dataset.people import Respondents
-
-CONNECT_SECONDS = 10.0
-"""How long the head of a cluster may take to answer at all."""
-
-LOCAL = "local"
-"""The address that starts a cluster here."""
 
 
 class OnRay(Executor):
@@ -37,30 +28,15 @@ class OnRay(Executor):
 
         Raises MissingPackageError without ray, EvaluationError where the cluster cannot be reached.
         """
-        try:
-            import ray
-        except ImportError as error:
-            raise MissingPackageError("ray", "distributed", "Running on a cluster") from error
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        self.began = join_cluster(
+            address,
+            cpus=max(workers, 1) * spec.threads,
+            purpose="Running on a cluster",
+            refuse=EvaluationError,
+        )
+        import ray
+
         self.ray = ray
-        self.began = not ray.is_initialized()
-        if self.began:
-            try:
-                if address == LOCAL:
-                    ray.init(
-                        num_cpus=max(workers, 1) * spec.threads,
-                        include_dashboard=False,
-                        log_to_driver=False,
-                        configure_logging=False,
-                    )
-                else:
-                    _knock(address)
-                    ray.init(address=address, log_to_driver=False, configure_logging=False)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise EvaluationError(
-                    f"The Ray cluster at {address!r} cannot be reached ({error}). Start one with "
-                    "`ray start --head`, give its address, or use --ray local."
-                ) from error
         resources: dict[str, Any] = {"num_cpus": spec.threads}
         if spec.model.device is not None and spec.model.device.startswith("cuda"):
             resources["num_gpus"] = 1
@@ -115,13 +91,6 @@ class OnRay(Executor):
             self.ray.kill(actor)
         if self.began:
             self.ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens at host:port; Ray itself would try for many minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _cause(error: Any) -> BaseException:
