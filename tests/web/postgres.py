@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -63,7 +64,7 @@ def running() -> Iterator[str]:
         _wait(server, port, Path(log.name))
         yield f"postgresql://site@127.0.0.1:{port}/postgres"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for whoever is connected
         server.wait(START_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
         Path(log.name).unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -162,7 +161,7 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("", "no site key"),
         ("short", "base64"),
         (base64.b64encode(b"short").decode(), "5 bytes"),
-        (f"00:{base64.b64encode(os.urandom(32)).decode()}", "1 bytes of id"),
+        (f"00:{base64.b64encode(bytes(32)).decode()}", "1 bytes of id"),
     ],
 )
 def test_what_is_no_key_is_refused_with_the_next_step(

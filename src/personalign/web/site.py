@@ -88,8 +88,12 @@ def open_site(settings: SiteSettings, services: Mapping[str, Service]) -> Site:
     """
     vault = _vault(settings)
     database = Database(settings.database)
-    database.check()
-    bring_up(database, vault)
+    try:
+        database.check()
+        bring_up(database, vault)
+    except BaseException:
+        database.close()
+        raise
     site = Site(settings, database, vault, services)
     site.keeper = Keeper(site)
     return site

@@ -149,10 +149,11 @@ def test_another_sites_key_is_refused_at_the_start(database_url: str, tmp_path: 
     right, wrong = tmp_path / "right.key", tmp_path / "wrong.key"
     write_keys(right, [new_key()])
     write_keys(wrong, [new_key()])
-    Database(database_url).close()
-    with Database(database_url).writing() as session:
-        if session.get_bind().dialect.name == "postgresql":
+    if database_url.startswith("postgresql"):
+        database = Database(database_url)
+        with database.writing() as session:
             session.execute(text("DELETE FROM site_fact"))
+        database.close()
     opened(right)
     with pytest.raises(SiteError, match="not the one of this database"):
         opened(wrong)
