@@ -12,6 +12,7 @@ from personalign.model.decoder import Decoder
 from personalign.model.fake import fake_decoder
 
 
+@pytest.mark.slow
 def test_every_way_is_scored_against_the_persona_in_full_precision(tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="the extra 'quantise' is not installed")
     decoder = fake_decoder("llama", hidden_size=64, intermediate_size=64, head_dim=16)
