@@ -82,6 +82,7 @@ def _answers(session: Session, site: Site, account_id: str, persona: StoredPerso
         id=new_id(),
         account_id=account_id,
         persona_id=persona.id,
+        model=persona.model,
         created_at=now(),
         changed_at=now(),
     )
