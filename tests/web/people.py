@@ -82,6 +82,7 @@ def _answers(session: Session, site: Site, account_id: str, persona: StoredPerso
         id=new_id(),
         account_id=account_id,
         persona_id=persona.id,
+        model=persona.model,
         created_at=now(),
         changed_at=now(),
     )
@@ -113,6 +114,7 @@ def _reports(session: Session, site: Site, account_id: str, other_id: str) -> No
             alpha=1.0,
             category="other",
             status="open",
+            audit_name=new_id(),
             created_at=now(),
         )
         said = SECRET if reporter == account_id else "theirs"
@@ -126,11 +128,11 @@ def _studies(session: Session, site: Site, account_id: str, other_id: str) -> No
         study = Study(
             id=new_id(),
             account_id=researcher,
-            title="a study",
             own_answers=True,
+            state="open",
             created_at=now(),
         )
-        _put(session, site, study, settings='{"seed": 1}')
+        _put(session, site, study, title="a study", told="", settings='{"seed": 1}')
         invitation = Invitation(
             id=new_id(),
             study_id=study.id,
@@ -141,7 +143,7 @@ def _studies(session: Session, site: Site, account_id: str, other_id: str) -> No
         )
         _put(session, site, invitation)
         said = SECRET if rater == account_id else "theirs"
-        pack = Pack(id=new_id(), study_id=study.id, invitation_id=invitation.id)
+        pack = Pack(id=new_id(), place=0, study_id=study.id, invitation_id=invitation.id)
         _put(session, site, pack, pairs=said, key="which was whose")
         rating = Rating(invitation_id=invitation.id, pair="1", vote="A", voted_at=now())
         _put(session, site, rating)

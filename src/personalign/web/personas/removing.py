@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event, or_, select
 
 from personalign.web.personas.tables import Alignment, StoredPersona
+from personalign.web.privacy.forgetting import forget_personas
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -34,4 +35,6 @@ def remove(session: Session, site: Site, persona: StoredPersona) -> None:
             session.delete(made)
     session.delete(persona)
     session.flush()
-    event.listen(session, "after_commit", lambda _session: site.shelf.forget(number), once=True)
+    event.listen(
+        session, "after_commit", lambda _session: forget_personas(site, [persona]), once=True
+    )
