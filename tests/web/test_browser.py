@@ -163,7 +163,7 @@ def test_the_whole_way_of_a_person(live: LiveSite, tmp_path: Path) -> None:
         page.goto("/account/delete")
         page.locator("#phrase").fill(phrase)
         page.locator("button.danger").click()
-        page.wait_for_url("**/")
+        page.wait_for_url(re.compile(r"/\?said=account_deleted$"))
         assert_gone(live, account, persona_ids)
         assert ann.elsewhere == mod.elsewhere == []
         assert ann.complaints == mod.complaints == []
