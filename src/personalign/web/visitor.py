@@ -6,13 +6,14 @@
 
 A form carries a token made from the visitor's cookie under the site's key: another site can make a
 browser send the cookie, but cannot know the token. `check_form` stands in front of every POST.
+What looks only at what is known is `async`: a plain function would be handed to a thread and back.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -54,7 +55,7 @@ def visitor(request: Request) -> Visitor:
 Anyone = Annotated[Visitor, Depends(visitor)]
 
 
-def signed_in(visitor: Anyone) -> Member:
+async def signed_in(visitor: Anyone) -> Member:
     """The account of a visitor; who has none is sent to sign in."""
     if visitor.member is None:
         raise PageRefusal(401, "sign_in")
@@ -64,10 +65,10 @@ def signed_in(visitor: Anyone) -> Member:
 SignedIn = Annotated[Member, Depends(signed_in)]
 
 
-def has(role: str) -> Callable[[Member], Member]:
+def has(role: str) -> Callable[[Member], Awaitable[Member]]:
     """A dependency: an account with a role. Others are told what a wrong address is told."""
 
-    def check(member: SignedIn) -> Member:
+    async def check(member: SignedIn) -> Member:
         if not member.may(role):
             raise PageRefusal(404, "not_found")
         return member
