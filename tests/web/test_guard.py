@@ -13,6 +13,7 @@ import pytest
 
 from personalign.web.guard import HEADERS, POLICY
 from tests.web.conftest import LiveSite, live_site
+from tests.web.visiting import words_of
 
 TEN_MB = 10 * 2**20
 
@@ -100,11 +101,13 @@ def test_a_body_that_does_not_come_is_not_waited_for(live: LiveSite) -> None:
             began = time.monotonic()
             line.sendall(
                 b"POST /sign-in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n"
+                b"accept-language: de\r\n"
                 b"content-type: application/x-www-form-urlencoded\r\n\r\nphrase="
             )
-            answer = line.recv(65536)
+            answer = b"".join(iter(lambda: line.recv(65536), b""))
         assert b" 408 " in answer.split(b"\r\n")[0]
         assert time.monotonic() - began < 10
+        assert "Das hat zu lange gedauert" in answer.decode() and b"text/html" in answer
     finally:
         entrance.bounds = usual
 
@@ -129,10 +132,14 @@ def test_the_log_tells_routes_and_nothing_of_people(
 
 def test_under_a_load_it_does_not_take_more(live: LiveSite) -> None:
     entrance = live.site.service.entrance
+    ann = live.member()
     usual, entrance.bounds = entrance.bounds, replace(entrance.bounds, under_way=0)
     try:
-        answer = live.person().http.get("/")
+        answer = live.person(language="de").http.get("/")
+        theirs = ann.http.post("/sign-out", data={"form_token": ann.token})
     finally:
         entrance.bounds = usual
-    assert answer.status_code == 429 and answer.headers["retry-after"]
+    assert answer.status_code == theirs.status_code == 429 and answer.headers["retry-after"]
     assert answer.headers["content-security-policy"] == POLICY
+    assert "Gerade sind viele hier" in words_of(answer.text)
+    live.account_of(ann)  # still signed in

@@ -96,7 +96,8 @@ def opened(settings: SiteSettings) -> Iterator[Site]:
                 f"The database is of version {version}, and this Personalign works with {newest}. "
                 "End the server, make a backup, and run: personalign site migrate"
             )
-        check_key(database, vault)
+        with database.writing() as session:
+            check_key(session, vault)
         yield Site(settings, database, vault, {})
 
 

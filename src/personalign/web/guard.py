@@ -15,6 +15,7 @@ from personalign.server.inflow import bounded_body, declared_length, discard
 from personalign.server.refusals import Refusal
 from personalign.web.pages import refused
 from personalign.web.refusals import PageRefusal, without_values
+from personalign.web.visitor import passing
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -85,8 +86,9 @@ class SiteGuard:
                     await self._too_large(scope)(scope, receive, answer)
                 else:
                     await self.app(scope, inflow, answer)
-        except Refusal as refusal:
-            await refusal.response()(scope, receive, answer)
+        except Refusal:  # of the entrance
+            await discard(receive, self._most(scope))
+            await self._full(scope)(scope, receive, answer)
         except Exception as error:
             # Starlette raises again what it has answered; a server would log it with its message
             if not begun:
@@ -107,3 +109,10 @@ class SiteGuard:
         """A page, as any other refusal's: a person chose a file that is too large."""
         scope["app"] = self.app
         return refused(Request(scope), PageRefusal(413, "too_large"))
+
+    def _full(self, scope: Scope) -> Response:
+        """A page, too, which costs little: many get it at once."""
+        scope["app"] = self.app
+        request = Request(scope)
+        passing(request)
+        return refused(request, PageRefusal(429, "full", retry_after=1))

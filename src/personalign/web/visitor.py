@@ -46,10 +46,13 @@ class Visitor:
 
 def visitor(request: Request) -> Visitor:
     """Read the cookies; one database look-up where there is one."""
-    site = site_of(request)
-    cookie = request.cookies.get(cookie_name(site), "")
-    fresh = len(cookie) < 32
-    return become(request, secrets.token_urlsafe(32) if fresh else cookie, fresh=fresh)
+    cookie, fresh = _cookie(request)
+    return become(request, cookie, fresh=fresh)
+
+
+def passing(request: Request) -> Visitor:
+    """The same without the look-up, so with nobody's name: where there is no room for more."""
+    return _as(request, *_cookie(request), None)
 
 
 Anyone = Annotated[Visitor, Depends(visitor)]
@@ -98,12 +101,7 @@ def cookie_name(site: Site) -> str:
 
 def become(request: Request, cookie: str, *, fresh: bool) -> Visitor:
     """The visitor who bears a cookie, for the rest of this request."""
-    site = site_of(request)
-    member = None if fresh else member_of(site, cookie)
-    token = site.vault.sign("form", cookie.encode()).hex()
-    found = Visitor(cookie, fresh, _language(request, member), member, token)
-    request.state.visitor = found
-    return found
+    return _as(request, cookie, fresh, None if fresh else member_of(site_of(request), cookie))
 
 
 def address_of(request: Request) -> str:
@@ -111,6 +109,20 @@ def address_of(request: Request) -> str:
     if site_of(request).settings.behind_proxy:
         return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
     return request.client.host if request.client else ""
+
+
+def _cookie(request: Request) -> tuple[str, bool]:
+    """The cookie that was sent, or one made just now, and whether it is that."""
+    cookie = request.cookies.get(cookie_name(site_of(request)), "")
+    fresh = len(cookie) < 32
+    return (secrets.token_urlsafe(32) if fresh else cookie), fresh
+
+
+def _as(request: Request, cookie: str, fresh: bool, member: Member | None) -> Visitor:
+    token = site_of(request).vault.sign("form", cookie.encode()).hex()
+    found = Visitor(cookie, fresh, _language(request, member), member, token)
+    request.state.visitor = found
+    return found
 
 
 def _from_here(request: Request, site: Site) -> bool:

@@ -135,6 +135,21 @@ def test_alpha_is_what_the_slider_says_and_0_is_the_model_as_it_is(
         ask(who, row.id, 400, alpha=wrong)
 
 
+def test_a_mirror_image_that_no_strength_brought_nearer_is_said_to_stand_still(
+    live: LiveSite, ann: tuple[Person, Alignment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, row = ann
+    mine, mirrored = personas(live, row)
+    still = {row.persona_id: mine.with_alpha(1.0), row.mirrored_id: mirrored.with_alpha(0.0)}
+    assert "wherever the slider stands" not in words_of(who.get(f"/chat?pair={row.id}"))
+    monkeypatch.setattr(live.site.shelf, "load", still.__getitem__)
+    page = words_of(ask(who, row.id, alpha="2"))
+    heard = said(talks_of(live, who).rounds[0])
+    assert heard["mirrored"] == heard["base"] == plainly(PLAIN)
+    assert page.count("wherever the slider stands") == page.count("Nothing is shifted") == 1
+    assert "in the same proportion" not in page
+
+
 def test_surprises_can_be_drawn_again(live: LiveSite, ann: tuple[Person, Alignment]) -> None:
     who, row = ann
     page = ask(who, row.id, view="base", surprise="true")

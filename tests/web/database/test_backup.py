@@ -184,6 +184,25 @@ def test_a_damaged_backup_is_refused(
         restore(target, vault, file)
     if target.file is not None:
         assert not target.file.exists() and list(target.file.parent.iterdir()) == []
+    there = filled_database(fresh, vault, "new")
+    there.close()
+    with pytest.raises(SiteError, match=said):
+        restore(there, vault, file, replace=True)
+    assert "new" in facts(there) and "something" not in facts(there)
+
+
+def test_what_the_server_refuses_leaves_all_as_it_was(fresh: Fresh, tmp_path: Path) -> None:
+    vault, file, target = Vault([new_key()]), tmp_path / "one.tar", fresh()
+    if target.sqlite:
+        pytest.skip("a file is put in place as a whole")
+    back_up(filled_database(fresh, vault), file)
+    with target.engine.begin() as connection:
+        connection.execute(text("CREATE VIEW site_fact AS SELECT 1 AS one"))
+    with pytest.raises(SiteError, match="does not take the backup"):
+        restore(target, vault, file)
+    with target.engine.begin() as connection:
+        assert connection.scalar(text("SELECT one FROM site_fact")) == 1
+        assert connection.dialect.get_table_names(connection) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"no backup", b"\0" * 10240])

@@ -279,7 +279,7 @@ def _round(request: Request, talk: Talk, said: Round, *, under_way: bool = False
 def _chat(request: Request, pair: Pair | None, talk: Talk, pairs: list[Pair]) -> Response:
     """The page of a conversation; pair: None where its personas are gone."""
     site = site_of(request)
-    strength, views = None, list(VIEWS)
+    strength, views, still = None, list(VIEWS), False
     if pair is not None and pair.model not in site.services:
         pair = None
     if pair is not None:
@@ -287,6 +287,8 @@ def _chat(request: Request, pair: Pair | None, talk: Talk, pairs: list[Pair]) ->
             speakers = speakers_of(site, pair)
             strength = next(Strength.of(s.persona) for s in speakers if s.name == "mine")
             views = ["all", *(speaker.name for speaker in speakers)]
+            moves = strength is not None and strength.best > 0  # by its proportion of the slider
+            still = moves and any(s.name == "mirrored" and s.alpha == 0 for s in speakers)
         except PageRefusal:
             pair = None  # deleted a moment ago
     return page(
@@ -296,6 +298,7 @@ def _chat(request: Request, pair: Pair | None, talk: Talk, pairs: list[Pair]) ->
         pair=pair,
         pairs=pairs,
         strength=strength,
+        still=still,
         views=views,
         longest=LONGEST_QUESTION,
         rendered=rendered,

@@ -18,6 +18,7 @@ from personalign.web.database.tables import SiteFact
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
     from personalign.web.database.open import Database
@@ -34,34 +35,42 @@ def bring_up(database: Database, vault: Vault) -> None:
     Raises SiteError where the database is of a newer version than this package, or the key is
     another site's.
     """
+    with database.engine.execution_options(writes=True).begin() as connection:
+        upgrade(connection)
+    with database.writing() as session:
+        check_key(session, vault)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the steps that are missing, in the caller's transaction.
+
+    Raises SiteError where the database is of a newer version than this package.
+    """
     from alembic import command
     from alembic.util.exc import CommandError
 
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     try:
-        with database.engine.execution_options(writes=True).begin() as connection:
-            if not database.sqlite:
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-            command.upgrade(alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         raise SiteError(
             f"The database is of a version that this Personalign does not know ({error}). Install "
             "the version it was last used with, or a newer one."
         ) from error
-    check_key(database, vault)
 
 
-def check_key(database: Database, vault: Vault) -> None:
+def check_key(session: Session, vault: Vault) -> None:
     """See that a key opens what the site's key sealed; the first key becomes the site's.
 
     Raises SiteError for another site's key.
     """
-    with database.writing() as session:
-        if session.get(SiteFact, _CHECK) is None:
-            fact = SiteFact(name=_CHECK)
-            seal(vault, fact, "value", "this site's key")
-            session.add(fact)
-            begin(session, vault)
-        problem = opens_with(session, vault)
+    if session.get(SiteFact, _CHECK) is None:
+        fact = SiteFact(name=_CHECK)
+        seal(vault, fact, "value", "this site's key")
+        session.add(fact)
+        begin(session, vault)
+    problem = opens_with(session, vault)
     if problem is not None:
         raise SiteError(problem)
 

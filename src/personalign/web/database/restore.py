@@ -1,7 +1,7 @@
 """A backup put back, where its manifest, the site's key and the audit log agree with what came out.
 
-Until then what was there before stays: SQLite's file is made beside it, PostgreSQL's tables in one
-transaction.
+Until then what was there before stays: SQLite's file is made and checked beside it, PostgreSQL's
+tables are replaced and checked in one transaction.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import delete
+from sqlalchemy.orm import Session
 
 from personalign.errors import SiteError
 from personalign.web.accounts.tables import BrowserSession
@@ -29,7 +30,7 @@ from personalign.web.database.backup import (
     open_archive,
     sha256_of,
 )
-from personalign.web.database.migrate import bring_up
+from personalign.web.database.migrate import check_key, upgrade
 from personalign.web.database.open import Database
 from personalign.web.vault import MasterKey, Vault
 
@@ -52,8 +53,8 @@ def restore(database: Database, vault: Vault, file: Path, *, replace: bool = Fal
         if database.sqlite:
             _restore_sqlite(database, vault, manifest, data, replace=replace)
         else:
-            postgresql.load(database, data, replace=replace)
-            _agrees(database, vault, manifest)
+            with postgresql.loaded(database, data, replace=replace) as session:
+                _agrees(session, vault, manifest)
     return manifest
 
 
@@ -83,7 +84,8 @@ def _restore_sqlite(
         _alone(target)
     fresh = Database(f"sqlite:///{data}")
     try:
-        _agrees(fresh, vault, manifest)
+        with fresh.writing() as session:
+            _agrees(session, vault, manifest)
     finally:
         fresh.close()
     database.close()
@@ -99,24 +101,22 @@ def _alone(file: Path) -> None:
             raise SiteError(f"A server has {file} open; end it first.") from error
 
 
-def _agrees(database: Database, vault: Vault, manifest: Manifest) -> None:
-    """See that what came out is what went in, and make it a running site's."""
-    with database.reading() as session:
-        rows, _head, _keys = contents(session)
+def _agrees(session: Session, vault: Vault, manifest: Manifest) -> None:
+    """See that what came out is what went in, and make it a running site's, in one transaction."""
+    rows, _head, _keys = contents(session)
     if rows != manifest.rows:
         differ = sorted(name for name in rows.keys() | manifest.rows.keys()
                         if rows.get(name) != manifest.rows.get(name))  # fmt: skip
         raise SiteError(
             f"The backup's manifest and its data differ ({', '.join(differ)}); use another backup."
         )
-    bring_up(database, vault)
-    with database.reading() as session:
-        checked = verify(session, vault, expected=manifest.head)
+    upgrade(session.connection())
+    check_key(session, vault)
+    checked = verify(session, vault, expected=manifest.head)
     if checked.problem is not None:
         raise SiteError(f"The backup's audit log is not whole. {checked.problem}")
-    with database.writing() as session:
-        session.execute(delete(BrowserSession))  # one that was ended since would be open again
-        append(session, vault, "backup.restored", made_at=manifest.made_at)
+    session.execute(delete(BrowserSession))  # one that was ended since would be open again
+    append(session, vault, "backup.restored", made_at=manifest.made_at)
 
 
 def _take_out(archive: tarfile.TarFile, manifest: Manifest, data: Path, file: Path) -> None:
