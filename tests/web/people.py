@@ -129,10 +129,10 @@ def _studies(session: Session, site: Site, account_id: str, other_id: str) -> No
             id=new_id(),
             account_id=researcher,
             own_answers=True,
-            state="open",
+            state="ready",
             created_at=now(),
         )
-        _put(session, site, study, title="a study", told="", settings='{"seed": 1}')
+        _put(session, site, study, title="a study", told="", settings="{}")
         invitation = Invitation(
             id=new_id(),
             study_id=study.id,

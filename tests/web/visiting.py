@@ -39,9 +39,7 @@ class Person:
         """Make an account."""
         self.get("/sign-up")
         page = self.post("/sign-up")
-        words = re.search(r'<ol class="phrase".*?</ol>', page, re.S)
-        assert words, "the phrase is shown"
-        self.phrase = " ".join(re.findall(r"<li>(\w+)</li>", words[0]))
+        self.phrase = phrase_on(page)
         return self
 
     def sign_in(self, phrase: str, status: int = 200) -> str:
@@ -70,6 +68,13 @@ class Person:
         if found:
             self.token = found[1]
         return answer.text
+
+
+def phrase_on(page: str) -> str:
+    """The phrase that a page shows."""
+    words = re.search(r'<ol class="phrase".*?</ol>', page, re.S)
+    assert words, "the phrase is shown"
+    return " ".join(re.findall(r"<li>(\w+)</li>", words[0]))
 
 
 def words_of(page: str) -> str:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
@@ -71,7 +72,7 @@ def _answer(request: Request, error: Exception) -> Response:
 def _as_refusal(error: Exception) -> PageRefusal:
     if isinstance(error, PageRefusal):
         return error
-    if isinstance(error, RequestValidationError):
+    if isinstance(error, RequestValidationError | DataError):  # a value no database can hold
         return PageRefusal(400, "not_understood")
     if isinstance(error, HTTPException):
         known = {404: "not_found", 405: "not_found", 413: "too_large", 408: "too_slow"}

@@ -19,6 +19,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
 
 from personalign.web.accounts.sessions import Member, member_of
 from personalign.web.refusals import PageRefusal
@@ -84,12 +85,14 @@ async def check_form(request: Request, visitor: Anyone) -> None:
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site = site_of(request)
-    given = request.headers.get(FORM_HEADER)
-    if given is None and "form" in request.headers.get("content-type", ""):
+    given, kind = request.headers.get(FORM_HEADER), request.headers.get("content-type", "")
+    if not _in_utf8(kind):
+        raise PageRefusal(400, "not_understood")
+    if given is None and "form" in kind:
         given = str((await request.form()).get(FORM_FIELD, ""))
-    cookie = visitor.cookie.encode()
-    tokens = [site.vault.sign("form", cookie, key).hex() for key in site.vault.ids()]
-    same = any(hmac.compare_digest(given or "", token) for token in tokens)
+    said, cookie = (given or "").encode(errors="replace"), visitor.cookie.encode()
+    tokens = [site.vault.sign("form", cookie, key).hex().encode() for key in site.vault.ids()]
+    same = any(hmac.compare_digest(said, token) for token in tokens)
     if visitor.fresh or not same or not _from_here(request, site):
         raise PageRefusal(403, "stale_form", forged=True)
 
@@ -123,6 +126,13 @@ def _as(request: Request, cookie: str, fresh: bool, member: Member | None) -> Vi
     found = Visitor(cookie, fresh, _language(request, member), member, token)
     request.state.visitor = found
     return found
+
+
+def _in_utf8(kind: str) -> bool:
+    """Whether a form is in the alphabet of our pages; others make halves of characters, which
+    nothing can keep. kind: of content."""
+    charset = parse_options_header(kind)[1].get(b"charset", b"utf-8")
+    return charset.lower() in (b"utf-8", b"utf8")
 
 
 def _from_here(request: Request, site: Site) -> bool:
