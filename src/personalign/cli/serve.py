@@ -14,11 +14,13 @@ import typer
 
 from personalign.cli.options import Device, Dtype, Quantise
 from personalign.cli.serve_web import (
+    Also,
     BehindProxy,
     KeepAccounts,
     KeepConversations,
     KeepReports,
     KeepUnfinished,
+    Method,
     NoSignUp,
     OpenIdClient,
     OpenIdIssuer,
@@ -116,6 +118,8 @@ def serve(
         bool,
         typer.Option("--web", help="Serve the web application, too.", rich_help_panel="With --web"),
     ] = False,
+    also: Also = None,
+    method: Method = "pas",
     site: SiteFolder = DEFAULT_FOLDER,
     database: DatabaseUrl = None,
     site_key: KeyFile = None,
@@ -166,6 +170,7 @@ def serve(
         behind_proxy=behind_proxy,
         operator=operator,
         sign_up=not no_sign_up,
+        method=method,
         unfinished=keep_unfinished,
         conversations=keep_conversations,
         reports=keep_reports,
@@ -192,6 +197,8 @@ def serve(
             f"{'--threads' if ray is None else '--ray'} is about replicas; say with --replicas how "
             "many there are to be, or leave it out."
         )
+    if also and not web:
+        raise ServingError("--also is about the site's models; add --web, or leave it out.")
     if web and replicas is not None:
         raise ServingError(
             "The site speaks through a model of its own process; start --web and --replicas as two "
@@ -231,7 +238,10 @@ def serve(
     if replicas is None:
         with errors.status(f"Loading {model}"):
             service = open_server(settings, keys=keys)
-        opened = None if web_settings is None else open_web(web_settings, service)
+        opened = None
+        if web_settings is not None:
+            with errors.status("Opening the site"):
+                opened = open_web(web_settings, service, settings, also or ())
         try:
             listen(
                 service,
@@ -240,7 +250,7 @@ def serve(
             )
         finally:
             if opened is not None:
-                opened.site.close()
+                opened.close()
     else:
         from personalign.server.front import Front
         from personalign.server.replicas import running_replicas

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from personalign.server.service import Service
+    from personalign.server.settings import ServerSettings
     from personalign.web.settings import OpenIdProvider, Retention, SiteSettings
     from personalign.web.site import Site
 
@@ -26,6 +28,16 @@ def _option(help: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=PANEL, **more)
 
 
+Also = Annotated[
+    list[str] | None,
+    _option(
+        "A further model people may choose on the site, loaded beside --model; may be given again."
+    ),
+]
+Method = Annotated[
+    str,
+    _option("How personas are made of answers: pas, dials, few-shot, or another that trains none."),
+]
 PublicUrl = Annotated[
     str | None,
     _option(
@@ -77,6 +89,7 @@ class WebOptions:
     behind_proxy: bool
     operator: str
     sign_up: bool
+    method: str
     unfinished: int | None
     conversations: int | None
     reports: int | None
@@ -101,6 +114,7 @@ class WebOptions:
             behind_proxy=self.behind_proxy,
             operator=self.operator,
             sign_up=self.sign_up,
+            method=self.method,
             retention=retention_of(
                 self.unfinished, self.conversations, self.reports, self.accounts
             ),
@@ -145,6 +159,13 @@ class OpenedWeb:
     site: Site
     app: ASGIApp
 
+    def close(self) -> None:
+        """End the site, and the models beside the first, which is its server's to end."""
+        self.site.close()
+        for service in self.site.services.values():
+            if service is not self.site.service:
+                service.close(drain=False)
+
     def tell(self, listening: str) -> None:
         """Say where to open it; listening: the server's address."""
         from personalign.cli.console import console, errors
@@ -162,17 +183,33 @@ class OpenedWeb:
             )
 
 
-def open_web(settings: SiteSettings, service: Service) -> OpenedWeb:
+def open_web(
+    settings: SiteSettings, service: Service, server: ServerSettings, also: Sequence[str] = ()
+) -> OpenedWeb:
     """The site around a service, ready to be served; whoever opens it closes it.
 
-    Raises SiteError where the database or the key cannot be used, and closes the service then.
+    also: further models, opened as `server` says; the API speaks with the first alone.
+    Raises SiteError where the database or the key cannot be used, or two models have one name,
+    ModelError where one cannot be loaded; the services are closed then.
     """
+    from personalign.server.settings import open_server
     from personalign.web.app import create_site
     from personalign.web.site import open_site
 
+    services = {service.base: service}
     try:
-        site = open_site(settings, {service.base: service})
+        for model in also:
+            folder = settings.folder / "no-personas"  # those of a folder are the first model's
+            more = open_server(replace(server, model=model, name=None, personas=folder))
+            if more.base in services:
+                more.close(drain=False)
+                raise SiteError(
+                    f"Two models are called {more.base}; rename a folder, or give --name."
+                )
+            services[more.base] = more
+        site = open_site(settings, services)
     except BaseException:
-        service.close(drain=False)
+        for one in services.values():
+            one.close(drain=False)
         raise
     return OpenedWeb(site, create_site(site))
