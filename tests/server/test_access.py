@@ -181,8 +181,10 @@ def test_a_full_queue_refuses_and_serves_again(
 
     with ThreadPoolExecutor(8) as pool:
         with engine.held():
-            # the engine takes two, keeps two waiting; the first row may have begun alone
-            asked = [pool.submit(ask, n) for n in range(3)]
+            # the engine takes two, keeps two waiting; the first row may begin alone
+            asked = [pool.submit(ask, 0)]
+            until(lambda: len(engine.running) == 1, "a request that runs")
+            asked += [pool.submit(ask, n) for n in range(2)]
             until(lambda: len(engine.running) + len(engine.waiting) == 3, "three requests")
             asked += [pool.submit(ask, n) for n in range(4)]
             until(lambda: sum(one.done() for one in asked) >= 1, "a refusal")
