@@ -69,13 +69,16 @@ def test_what_outlives_it_names_nobody(live: LiveSite) -> None:
     use_everything(live.site, account.id, other.id)
     with live.site.database.reading() as session:
         rows = belongings_of(session, account.id).own
-        votes, packs = {r["invitation_id"] for r in rows["rating"]}, {r["id"] for r in rows["pack"]}
+    notes = {row["id"] for row in rows["report_note"]}
+    gone = {name: {row["id"] for row in rows[name]} for name in ("invitation", "pack")}
     delete(live, ann)
     kept = everything_kept(live)
-    left = [row for row in kept["invitation"] if row["id"] in votes]
-    assert len(left) == 1 and left[0]["account_id"] is None
-    assert not any(row["id"] in packs for row in kept["pack"]), "pairs of their persona are theirs"
-    assert set(OUTLIVES) == {"invitation", "rating", "report_note"}
+    left = [row for row in kept["report_note"] if row["id"] in notes]
+    assert left and all(row["account_id"] is None for row in left)
+    for name, ids in gone.items():
+        assert ids and not any(row["id"] in ids for row in kept[name]), "raters are told so"
+    assert not any(row["invitation_id"] in gone["invitation"] for row in kept["rating"])
+    assert set(OUTLIVES) == {"report_note"}
 
 
 def test_its_bytes_are_gone_from_the_file(live: LiveSite) -> None:

@@ -19,8 +19,6 @@ from personalign.web.accounts.tables import Account
 from personalign.web.database.tables import METADATA
 
 OUTLIVES = {
-    "invitation": "a rater's place in a study, without a name: the votes are the study's results",
-    "rating": "the votes",
     "report_note": "what a moderator wrote to a report, without a name",
 }
 """Tables whose rows stay, without the account, when it is deleted; and why."""

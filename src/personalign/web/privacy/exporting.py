@@ -38,6 +38,7 @@ LEFT_OUT = {
     ("api_key", "hash"): "checks a key",
     ("share", "token_hash"): "checks a link",
     ("invitation", "token_hash"): "checks a link",
+    ("invitation", "browser_hash"): "checks a rater's browser",
     ("pack", "key"): "tells which answer was whose, and the study is blind",
 }
 """(Table, column) -> what it is for; nobody can read anything of a person in these."""
