@@ -209,12 +209,6 @@ def member_of(site: Site, token: str) -> Member | None:
     return Member(account.id, account.handle, account.language, account.audit_name, roles)
 
 
-def end_old_sessions(session: Session) -> int:
-    """Delete the sessions that are over; how many."""
-    gone = session.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now()))
-    return gone.rowcount  # type: ignore[attr-defined, no-any-return]
-
-
 def hashed(token: str) -> bytes:
     """What the database keeps of a random token."""
     return hashlib.sha256(token.encode()).digest()
