@@ -44,6 +44,14 @@ def keep_persona(
         )
 
 
+def share_with(site: Site, persona: StoredPersona, account_id: str) -> str:
+    """Share a persona with somebody, who has accepted; the share's id."""
+    row = _share(persona.id, account_id=account_id, accepted_at=now())
+    with site.database.writing() as session:
+        session.add(row)
+    return row.id
+
+
 def use_everything(site: Site, account_id: str, other_id: str) -> StoredPersona:
     """Put a row of the account's into every table; other_id: somebody else, who shares and rates.
 

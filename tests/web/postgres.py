@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 START_SECONDS = 60
 
 
@@ -71,12 +73,13 @@ def running() -> Iterator[str]:
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Until it lets somebody in: it listens before it has started."""
     end = time.monotonic() + START_SECONDS
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            psycopg.connect(host="127.0.0.1", port=port, user="site", dbname="postgres").close()
             return
-        except OSError:
+        except psycopg.OperationalError:
             assert server.poll() is None, f"PostgreSQL ended: {log.read_text('utf-8')}"
             assert time.monotonic() < end, "PostgreSQL did not start"
             time.sleep(0.05)

@@ -91,6 +91,7 @@ async def chat_completions(request: Request, body: ChatBody, key: Chatter) -> Re
     choice, persona = await _who(service, body, key)
     prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
     ticket = await _submit(service, body, persona, prompt, longest, body.alternatives)
+    await _still(service, key, choice, persona, body.model)
     wire = ChatWire(
         choice.model_name(service.base),
         service.fingerprint,
@@ -114,6 +115,7 @@ async def completions(request: Request, body: CompletionBody, key: Chatter) -> R
     choice, persona = await _who(service, body, key)
     prompt = await service.renderer.text(persona, body.text_or_ids)
     ticket = await _submit(service, body, persona, prompt, longest, body.logprobs)
+    await _still(service, key, choice, persona, body.model)
     wire = TextWire(
         choice.model_name(service.base),
         service.fingerprint,
@@ -170,6 +172,18 @@ async def _submit(
         raise Refusal(
             503, "The server is shutting down.", code="shutting_down", retry_after=5
         ) from None
+
+
+async def _still(service: Service, key: Key, choice: Choice, persona: Persona, model: str) -> None:
+    """Refusal (404) where the key may not see the persona any more.
+
+    Whoever takes a persona from somebody ends the replies that the engine has then; so it is looked
+    at again once the engine has this one.
+    """
+    name = choice.persona
+    if name is not None and not await asyncio.to_thread(service.personas.seen_by, key, name):
+        await asyncio.to_thread(service.engine.forget, [persona])
+        raise unknown_model(model, service.base)
 
 
 async def _answer(

@@ -58,7 +58,9 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
 
 def see(path: str, said: str | None = None) -> RedirectResponse:
     """Send the browser on after a form; said: what was done, a key of said.toml."""
-    return RedirectResponse(path if said is None else f"{path}?said={said}", 303)
+    if said is not None:
+        path += f"{'&' if '?' in path else '?'}said={said}"
+    return RedirectResponse(path, 303)
 
 
 def refused(request: Request, refusal: PageRefusal) -> Response:

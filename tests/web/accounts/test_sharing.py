@@ -45,7 +45,7 @@ def end(person: Person, status: int = 200) -> str:
 
 def speaks(live: LiveSite, person: Person, persona: StoredPersona) -> bool:
     with live.site.database.reading() as session:
-        return may_speak(session, live.account_of(person).id, persona.id) is not None
+        return may_speak(session, live.account_of(person).id, persona.id)
 
 
 def test_who_accepts_may_speak_until_the_owner_revokes(live: LiveSite) -> None:
@@ -176,7 +176,7 @@ def test_revoking_ends_the_reply_that_is_being_written(live: LiveSite) -> None:
         revoking.start()
         until(lambda: not speaks(live, ben, persona), "revoking")
     asking.join(60), revoking.join(60)
-    assert statuses == [503]
+    assert statuses in ([503], [404]), "cancelled, or seen to be revoked when the engine had it"
     until(lambda: engine.stats().slots_held == 0, "leaving")
 
 

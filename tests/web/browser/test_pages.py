@@ -10,6 +10,7 @@ import pytest
 from personalign.web.personas.tables import Alignment
 from tests.web.browser.window import Watched
 from tests.web.conftest import LiveSite
+from tests.web.people import keep_persona, share_with
 from tests.web.personas.sittings import aligned
 from tests.web.questionnaire.filling import begin as begin_sitting
 from tests.web.questionnaire.filling import consenting
@@ -49,6 +50,11 @@ def paths(live: LiveSite, somebody: Person) -> list[str]:
     talk = str(somebody.last.url.path)
     somebody.get(talk)
     somebody.post("/chat/keep", talk=talk.rpartition("/")[2])
+    somebodys = keep_persona(live.site, live.account_of(live.member()).id)
+    shared = share_with(live.site, somebodys, live.account_of(somebody).id)
+    somebody.get(f"/chat?pair={shared}")
+    somebody.post("/chat/say", question=QUESTION, pair=shared)
+    talk_shared = str(somebody.last.url.path)
     report = report_as(somebody)
     return [
         "/consent",
@@ -59,6 +65,7 @@ def paths(live: LiveSite, somebody: Person) -> list[str]:
         f"/align/{sitting}",
         "/personas",
         talk,
+        talk_shared,
         "/chat/kept",
         "/account",
         "/account/delete",

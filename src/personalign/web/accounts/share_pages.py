@@ -64,9 +64,9 @@ def look(request: Request, member: SignedIn, token: str) -> Response:
 
 @router.post("/{token}/accept")
 def take(request: Request, member: SignedIn, token: str) -> Response:
-    """Accept it."""
-    accept(site_of(request), member, token)
-    return see("/account", "share_accepted")
+    """Accept it, and meet the persona."""
+    share = accept(site_of(request), member, token)
+    return see(f"/chat?pair={share}", "share_accepted")
 
 
 def _prompted(site: Site, account_id: str, persona_id: str) -> bool:

@@ -79,8 +79,8 @@ def offered(
     return None if row is None else (row[0], row[1], row[2])
 
 
-def accept(site: Site, member: Member, token: str) -> None:
-    """Follow a link; it opens nothing a second time.
+def accept(site: Site, member: Member, token: str) -> str:
+    """Follow a link, which opens nothing a second time; the share's id.
 
     Raises PageRefusal for a link that is over (404), one's own (409), and a persona that this
     member may speak with already (409).
@@ -106,6 +106,7 @@ def accept(site: Site, member: Member, token: str) -> None:
             subject=share.id,
             owner=owner.audit_name,
         )
+        return share.id
 
 
 def end_share(site: Site, member: Member, share_id: str) -> None:

@@ -92,7 +92,7 @@ def _speakers(site: Site, member: Member, model: str) -> list[Speaker] | None:
         return None
     with site.database.reading() as session:
         own = current(pairs_of(session, member.id)).get(model)
-    mine = [Speaker("base", PLAIN)] if own is None else speakers_of(site, own)
+    mine = [Speaker("base", PLAIN)] if own is None else speakers_of(site, member.id, own)
     return [*mine, *(Speaker(name, persona) for name, persona in views.items())]
 
 

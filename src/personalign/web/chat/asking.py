@@ -29,7 +29,7 @@ log = logging.getLogger("personalign.web")
 TEMPERATURE = 0.9
 """Of replies that are to surprise."""
 
-PROBLEMS = ("busy", "closing", "too_strong", "too_long", "broken")
+PROBLEMS = ("busy", "closing", "persona_gone", "too_strong", "too_long", "broken")
 """Why a speaker says nothing; texts of chat.problem."""
 
 
@@ -120,6 +120,7 @@ async def _pieces(
         longest=longest,
         temperature=0.0 if seed is None else TEMPERATURE,
         seed=seed or 0,
+        still=speaker.still,
     )
     async with aclosing(pieces):
         async for text in pieces:

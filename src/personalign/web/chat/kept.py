@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from personalign.web.chat.tables import Conversation, Turn
 from personalign.web.chat.talks import Reply, Round, Talk
 from personalign.web.database.base import new_id, now, seal, unsealed_text
-from personalign.web.personas.tables import Alignment
+from personalign.web.personas.pairs import spoken_with
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -100,11 +100,9 @@ def conversation_of(session: Session, account_id: str, number: str) -> Conversat
 
 
 def pair_id_of(session: Session, conversation: Conversation) -> str:
-    """The alignment whose personas spoke; "" where they are gone."""
-    if conversation.persona_id is None:
-        return ""
-    made = select(Alignment.id).where(Alignment.persona_id == conversation.persona_id)
-    return session.scalar(made) or ""
+    """Id of the pair whose personas spoke; "" where they are gone, or no longer shared."""
+    everything = spoken_with(session, conversation.account_id)
+    return next((one.id for one in everything if one.mine == conversation.persona_id), "")
 
 
 def all_kept(session: Session, vault: Vault, account_id: str) -> list[Kept]:

@@ -30,10 +30,10 @@ from personalign.web.chat.kept import (
     rounds_of,
 )
 from personalign.web.chat.markdown import rendered
-from personalign.web.chat.speakers import VIEWS, Speaker, Strength, speakers_of
+from personalign.web.chat.speakers import Speaker, Strength, speakers_of
 from personalign.web.chat.talks import Choices, Reply, Round, Talk
 from personalign.web.pages import page, see
-from personalign.web.personas.pairs import Pair, current, pair_of, pairs_of
+from personalign.web.personas.pairs import Pair, pair_of, spoken_with
 from personalign.web.refusals import PageRefusal
 from personalign.web.site import Site, site_of
 from personalign.web.visitor import SignedIn
@@ -48,14 +48,15 @@ Question = Annotated[str, Form(min_length=1, max_length=LONGEST_QUESTION)]
 
 @router.get("/chat")
 def newest(request: Request, member: SignedIn, pair: str = "") -> Response:
-    """The conversation somebody was in last, or a new one: with `pair`, or their newest persona."""
+    """The conversation somebody was in last, or a new one: with `pair`, their newest persona, or
+    what was shared with them last."""
     site = site_of(request)
     talk = None if pair else site.talks.newest(member.id)
     if talk is not None:
         return see(f"/chat/talk/{talk.id}")
     with site.database.reading() as session:
-        pairs = pairs_of(session, member.id)
-    chosen = [one for one in pairs if one.id == pair] or list(current(pairs).values())
+        pairs = spoken_with(session, member.id)
+    chosen = [one for one in pairs if one.id == pair] or pairs
     if not chosen:
         return page(request, "chat/none.html")
     return _chat(request, chosen[0], Talk(member.id, chosen[0].id, chosen[0].model), pairs)
@@ -67,9 +68,9 @@ def talk(request: Request, member: SignedIn, number: str) -> Response:
     site = site_of(request)
     found = _talk(site, member, number)
     with site.database.reading() as session:
-        pairs = pairs_of(session, member.id)
-    own = next((one for one in pairs if one.id == found.pair_id), None)
-    return _chat(request, own, found, pairs)
+        pairs = spoken_with(session, member.id)
+    pair = next((one for one in pairs if one.id == found.pair_id), None)
+    return _chat(request, pair, found, pairs)
 
 
 @router.post("/chat/say")
@@ -199,7 +200,7 @@ def _asked(
     talk = _talk(site, member, number) if number else Talk(member.id, pair.id, pair.model)
     if talk.pair_id != pair.id:
         raise PageRefusal(400, "not_understood")
-    speakers = speakers_of(site, pair, choices.view, choices.alpha)
+    speakers = speakers_of(site, member.id, pair, choices.view, choices.alpha)
     seed = secrets.randbelow(10**6) if choices.surprise else None
     return _Asked(talk, site.services[pair.model], speakers, question, choices, seed)
 
@@ -279,13 +280,13 @@ def _round(request: Request, talk: Talk, said: Round, *, under_way: bool = False
 def _chat(request: Request, pair: Pair | None, talk: Talk, pairs: list[Pair]) -> Response:
     """The page of a conversation; pair: None where its personas are gone."""
     site = site_of(request)
-    strength, views, still = None, list(VIEWS), False
+    strength, views, still = None, ["all"], False
     if pair is not None and pair.model not in site.services:
         pair = None
     if pair is not None:
         try:
-            speakers = speakers_of(site, pair)
-            strength = next(Strength.of(s.persona) for s in speakers if s.name == "mine")
+            speakers = speakers_of(site, talk.account_id, pair)
+            strength = next(Strength.of(s.persona) for s in speakers if s.name != "base")
             views = ["all", *(speaker.name for speaker in speakers)]
             moves = strength is not None and strength.best > 0  # by its proportion of the slider
             still = moves and any(s.name == "mirrored" and s.alpha == 0 for s in speakers)

@@ -1,19 +1,23 @@
-"""Who speaks in a chat, and how strongly: the model as it is, a persona, its mirror image."""
+"""Who speaks in a chat, and how strongly: the model as it is, a persona, its mirror image.
+
+The persona is one's own, or one that somebody shares."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from personalign.errors import UnknownPersonaError
 from personalign.model.persona import PLAIN, Persona
+from personalign.web.personas.access import may_speak
 from personalign.web.refusals import PageRefusal
 
 if TYPE_CHECKING:
     from personalign.web.personas.pairs import Pair
     from personalign.web.site import Site
 
-SPEAKERS = ("base", "mine", "mirrored")
+SPEAKERS = ("base", "mine", "mirrored", "shared")
 VIEWS = ("all", *SPEAKERS)
 """All side by side, or one alone."""
 
@@ -60,6 +64,8 @@ class Speaker:
     name: str
     """One of SPEAKERS."""
     persona: Persona
+    still: Callable[[], bool] = lambda: True
+    """Whether it may speak now: neither deleted nor no longer shared. It asks the database."""
 
     @property
     def alpha(self) -> float | None:
@@ -68,12 +74,12 @@ class Speaker:
 
 
 def speakers_of(
-    site: Site, pair: Pair, view: str = "all", alpha: float | None = None
+    site: Site, account_id: str, pair: Pair, view: str = "all", alpha: float | None = None
 ) -> list[Speaker]:
-    """Who answers in a view.
+    """Who answers an account in a view.
 
-    alpha: the strength of the person's own persona; its mirror image gets as many times the
-    strength that was chosen for it. None: both as chosen.
+    alpha: the strength of the pair's persona; its mirror image gets as many times the strength
+    that was chosen for it. None: both as chosen.
     Raises PageRefusal where a persona is gone, or alpha is beyond the slider.
     """
     if view not in VIEWS:
@@ -84,15 +90,22 @@ def speakers_of(
     except UnknownPersonaError:
         raise PageRefusal(410, "persona_gone") from None
     strength = Strength.of(mine)
-    everybody = [Speaker("base", PLAIN)]
     if strength is not None:
         wanted = strength.checked(alpha)
-        everybody.append(Speaker("mine", mine.with_alpha(wanted)))
-    else:
-        everybody.append(Speaker("mine", mine))
-    if turned is not None:
+        mine = mine.with_alpha(wanted)
+    name = "mine" if pair.owner is None else "shared"
+    everybody = [Speaker("base", PLAIN), Speaker(name, mine, _still(site, account_id, pair.mine))]
+    if turned is not None and pair.mirrored is not None:
         if strength is not None and turned.pushes:
             times = wanted / strength.best if strength.best > 0 else None
             turned = turned.with_alpha(wanted if times is None else times * turned.alpha)
-        everybody.append(Speaker("mirrored", turned))
+        everybody.append(Speaker("mirrored", turned, _still(site, account_id, pair.mirrored)))
     return [one for one in everybody if view in ("all", one.name)]
+
+
+def _still(site: Site, account_id: str, persona_id: str) -> Callable[[], bool]:
+    def ask() -> bool:
+        with site.database.reading() as session:
+            return may_speak(session, account_id, persona_id)
+
+    return ask

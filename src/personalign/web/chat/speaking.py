@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from personalign.errors import EngineClosed, EngineFull
@@ -27,11 +27,15 @@ async def speak(
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
+    still: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[str, None]:
     """The pieces of a reply as they are written; leaving early ends it.
 
-    messages: the turns so far, the person's last one at the end, without a system prompt.
-    Raises PageRefusal where the engine is full or closing, and what the engine raises.
+    messages: the turns so far, the person's last one at the end, without a system prompt. still:
+    whether the persona may speak now, asked in a thread. Whoever takes that away ends the replies
+    that the engine has then (`privacy/forgetting.py`); so it is asked once the engine has this one.
+    Raises PageRefusal where the engine is full or closing, or the persona may not speak any more,
+    and what the engine raises.
     """
     prompt = await service.renderer.chat(persona, messages)
     wanted = Request(prompt, persona, max_new_tokens=longest, temperature=temperature, seed=seed)
@@ -42,10 +46,15 @@ async def speak(
     except EngineClosed:
         raise PageRefusal(503, "closing", retry_after=10) from None
     with ticket:
+        if not await asyncio.to_thread(still):
+            await asyncio.to_thread(service.engine.forget, [persona])
+            raise PageRefusal(410, "persona_gone")
         async for piece in ticket:
             if piece.text:
                 yield piece.text
-            if piece.finish == "cancelled":  # by the engine, which is closing
+            if piece.finish == "cancelled":  # by the engine: the persona may not, or it is closing
+                if not await asyncio.to_thread(still):
+                    raise PageRefusal(410, "persona_gone")
                 raise PageRefusal(503, "closing", retry_after=10)
 
 

@@ -40,7 +40,7 @@ class Turn(Base):
     place: Mapped[int] = mapped_column(primary_key=True)
     """0, 1, 2, ...; what several speakers reply to one question has places of its own."""
     speaker: Mapped[str] = mapped_column(String(16))
-    """person, base, mine or mirrored."""
+    """person, base, mine, mirrored or shared."""
     alpha: Mapped[float | None]
     """The strength it was said with."""
     text: Mapped[Any] = sealed_column()

@@ -31,7 +31,7 @@ class Reply:
     """What one speaker said."""
 
     speaker: str
-    """base, mine or mirrored."""
+    """Of speakers.SPEAKERS."""
     text: str
     alpha: float | None = None
     """The strength it was said with; None where there is no push."""
@@ -54,7 +54,7 @@ class Choices:
     """What the form was set to, to be set to it again."""
 
     view: str = "all"
-    """all, base, mine or mirrored."""
+    """Of speakers.VIEWS."""
     alpha: float | None = None
     """None: the strength chosen for the persona."""
     surprise: bool = False
@@ -67,7 +67,7 @@ class Talk:
 
     account_id: str
     pair_id: str
-    """The alignment whose personas speak; its personas may be gone."""
+    """The alignment or share whose personas speak; they may be gone."""
     model: str
     rounds: list[Round] = field(default_factory=list)
     kept_id: str | None = None

@@ -29,11 +29,10 @@ def personas_for(session: Session, account_id: str) -> list[tuple[StoredPersona,
     return sorted(told, key=lambda one: one[1] is not None)
 
 
-def may_speak(session: Session, account_id: str, persona_id: str) -> StoredPersona | None:
-    """A persona by its id if the account may speak as it, else None."""
-    return session.scalars(
-        select(StoredPersona).where(StoredPersona.id == persona_id, spoken_by(account_id))
-    ).one_or_none()
+def may_speak(session: Session, account_id: str, persona_id: str) -> bool:
+    """Whether there is a persona of this id and the account may speak as it."""
+    allowed = StoredPersona.id == persona_id, spoken_by(account_id)
+    return session.scalar(select(StoredPersona.id).where(*allowed)) is not None
 
 
 def own_persona(session: Session, account_id: str, persona_id: str) -> StoredPersona | None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from personalign.web.accounts.sessions import Member
 from personalign.web.audit.log import append
 from personalign.web.pages import page, see
-from personalign.web.personas.pairs import current, pairs_of
+from personalign.web.personas.pairs import current, pairs_of, shared_with
 from personalign.web.personas.removing import remove
 from personalign.web.personas.tables import FAILURES, Alignment, StoredPersona
 from personalign.web.questionnaire.tables import Sitting
@@ -62,16 +62,17 @@ def progress(request: Request, member: SignedIn, sitting_id: str) -> Response:
 
 @router.get("/personas")
 def personas(request: Request, member: SignedIn) -> Response:
-    """Every persona of somebody, the current ones first."""
+    """Every persona of somebody, the current ones first, and what others share with them."""
     site = site_of(request)
     with site.database.reading() as session:
-        pairs = pairs_of(session, member.id)
+        pairs, shared = pairs_of(session, member.id), shared_with(session, member.id)
     newest = {pair.id for pair in current(pairs).values()}
     return page(
         request,
         "personas/list.html",
         pairs=sorted(pairs, key=lambda pair: pair.id not in newest),
         current=newest,
+        shared=shared,
     )
 
 

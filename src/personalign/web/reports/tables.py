@@ -14,7 +14,8 @@ CATEGORIES = ("harmful", "hateful", "sexual", "false", "private", "echo", "other
 """What may be wrong with a reply; echo: it only tells people what they think already."""
 
 SPEAKERS = ("base", "mine", "mirrored", "other")
-"""Who said it: the model as it is, the reporter's persona, its mirror image, another persona."""
+"""Who said it: the model as it is, the reporter's persona, its mirror image, another persona
+(a view, or one shared with them)."""
 
 STATUSES = ("open", "in_review", "closed")
 OUTCOMES = ("no_action", "persona_removed", "model_changed", "escalated")
