@@ -26,6 +26,7 @@ from personalign.web.accounts.pace import SignInPace
 from personalign.web.accounts.sessions import member_of
 from personalign.web.accounts.tables import Account, AccountRole
 from personalign.web.app import create_site
+from personalign.web.audit.attempts import Attempts
 from personalign.web.settings import SiteSettings
 from personalign.web.site import Site, open_site
 from personalign.web.vault import new_key, write_keys
@@ -131,6 +132,7 @@ def live_site(
     given = {"folder": folder, "public_url": "http://127.0.0.1", "database_url": database_url}
     site = open_site(SiteSettings(**(given | settings)), {service.base: service})
     site.pace = SignInPace(per_minute=10_000, all_per_minute=10_000)
+    site.attempts = Attempts(site.database, site.vault, per_minute=10_000)
     try:
         with listening(service, create_site(site)) as url:
             yield LiveSite(url, site)

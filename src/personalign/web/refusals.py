@@ -95,18 +95,12 @@ def without_values(error: BaseException) -> str:
 
 
 def _write_down(request: Request, refusal: PageRefusal) -> None:
-    from personalign.web.audit.log import append
     from personalign.web.site import site_of
 
-    site, visitor = site_of(request), getattr(request.state, "visitor", None)
+    visitor = getattr(request.state, "visitor", None)
     member = None if visitor is None else visitor.member
-    route = getattr(request.scope.get("route"), "path", "other")
-    with site.database.writing() as session:
-        append(
-            session,
-            site.vault,
-            "refused",
-            actor="" if member is None else member.audit_name,
-            reason=refusal.reason,
-            route=route,
-        )
+    site_of(request).attempts.write_down(
+        actor="" if member is None else member.audit_name,
+        reason=refusal.reason,
+        route=getattr(request.scope.get("route"), "path", "other"),
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from personalign.web.accounts.api_keys import SiteKeys
 from personalign.web.accounts.openid import OpenId
 from personalign.web.accounts.pace import SignInPace
+from personalign.web.audit.attempts import Attempts
 from personalign.web.audit.scoring import Scoring
 from personalign.web.balanced.views import Views
 from personalign.web.chat.talks import Talks
@@ -53,6 +54,7 @@ class Site:
         for name, service in self.services.items():
             service.entrance.keys = SiteKeys(service.entrance.keys, self.database)
             service.personas = SitePersonas(service.personas, self.database, self.shelf, name)
+        self.attempts = Attempts(self.database, self.vault)
         self.keeper: Keeper | None = None
         self.scoring = Scoring(self)
         self.pair_writer = PairWriter(self)
@@ -74,6 +76,7 @@ class Site:
         self.scoring.close()
         self.pair_writer.close()
         self.aligner.close()
+        self.attempts.close()
         self.database.close()
 
 

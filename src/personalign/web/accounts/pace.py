@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in, or make an account: per address, and all together."""
+"""How often something may be: signing in per address and all together, entries about attacks."""
 
 from __future__ import annotations
 
@@ -6,20 +6,38 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 MOST_ADDRESSES = 10_000
 """Addresses remembered; the ones longest unseen go first."""
 
 
-@dataclass
-class _Bucket:
-    left: float
-    filled: float
+class Bucket:
+    """Tries that fill evenly; used under its owner's lock."""
+
+    def __init__(self, per_minute: float, now: float) -> None:
+        """per_minute: also how many there are at once. now: seconds, of any clock.
+
+        >>> two = Bucket(per_minute=2, now=0.0)
+        >>> [two.take(now=0.0), two.take(now=0.0), two.take(now=0.0), two.take(now=30.0)]
+        [True, True, False, True]
+        """
+        self._per_minute, self._left, self._filled = per_minute, per_minute, now
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is a try; 0 where there is one."""
+        more = (now - self._filled) * self._per_minute / 60
+        self._left, self._filled = min(self._per_minute, self._left + more), now
+        return 0.0 if self._left >= 1 else (1 - self._left) * 60 / self._per_minute
+
+    def take(self, now: float) -> bool:
+        """Take a try; False where there is none."""
+        there = self.wait(now) == 0
+        self._left -= there
+        return there
 
 
 class SignInPace:
-    """Buckets of tries that fill evenly; used from any thread."""
+    """How often somebody may try to sign in, or make an account; used from any thread."""
 
     def __init__(
         self,
@@ -30,30 +48,21 @@ class SignInPace:
     ) -> None:
         """per_minute: tries of one address. all_per_minute: tries of everybody, since Argon2 is
         dear on purpose."""
-        self._one, self._all = float(per_minute), float(all_per_minute)
-        self._clock = clock
+        self._per_minute, self._clock = per_minute, clock
         self._lock = threading.Lock()
-        self._everybody = _Bucket(self._all, clock())
-        self._addresses: OrderedDict[str, _Bucket] = OrderedDict()
+        self._everybody = Bucket(all_per_minute, clock())
+        self._addresses: OrderedDict[str, Bucket] = OrderedDict()
 
     def wait(self, address: str) -> float:
         """Count one try; seconds to wait where it is one too many, else 0."""
         with self._lock:
             now = self._clock()
-            own = self._addresses.pop(address, None) or _Bucket(self._one, now)
+            own = self._addresses.pop(address, None) or Bucket(self._per_minute, now)
             self._addresses[address] = own
             while len(self._addresses) > MOST_ADDRESSES:
                 self._addresses.popitem(last=False)
-            waits = [_missing(own, self._one, now), _missing(self._everybody, self._all, now)]
-            if max(waits) > 0:
-                return max(waits)
-            own.left -= 1
-            self._everybody.left -= 1
-            return 0.0
-
-
-def _missing(bucket: _Bucket, per_minute: float, now: float) -> float:
-    """Seconds until a bucket has a try; it is filled up to now."""
-    bucket.left = min(per_minute, bucket.left + (now - bucket.filled) * per_minute / 60)
-    bucket.filled = now
-    return 0.0 if bucket.left >= 1 else (1 - bucket.left) * 60 / per_minute
+            wait = max(own.wait(now), self._everybody.wait(now))
+            if wait == 0:
+                own.take(now)
+                self._everybody.take(now)
+            return wait
