@@ -8,14 +8,15 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from personalign.web.site import Site, site_of
-from personalign.web.texts import LANGUAGES
+from personalign.web.texts import LANGUAGES, number
 from personalign.web.visitor import FORM_FIELD, Visitor, cookie_name, visitor
 
 if TYPE_CHECKING:
+    from jinja2.runtime import Context
     from starlette.requests import Request
 
     from personalign.web.refusals import PageRefusal
@@ -105,6 +106,7 @@ def environment() -> Environment:
     )
     made.globals["static"] = static
     made.filters["day"] = _day
+    made.filters["number"] = _number
     return made
 
 
@@ -121,6 +123,12 @@ def static(name: str) -> str:
 def _stamp(name: str) -> str:
     data = (files("personalign.web") / "static" / name).read_bytes()
     return hashlib.sha256(data).hexdigest()[:12]
+
+
+@pass_context
+def _number(context: Context, value: float, digits: int = 2) -> str:
+    """A number in the visitor's language."""
+    return number(context["t"], value, digits)
 
 
 def _day(moment: datetime) -> str:

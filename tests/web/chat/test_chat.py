@@ -135,6 +135,18 @@ def test_alpha_is_what_the_slider_says_and_0_is_the_model_as_it_is(
         ask(who, row.id, 400, alpha=wrong)
 
 
+def test_numbers_are_written_as_the_readers_language_writes_them(
+    live: LiveSite, ann: tuple[Person, Alignment]
+) -> None:
+    who, row = ann
+    mine, _ = personas(live, row)
+    for language, mark in (("de", ","), ("en", ".")):
+        who.get("/account")
+        who.post("/language", language=language, back="/chat")
+        page = words_of(ask(who, row.id, view="mine", alpha="0"))
+        assert f" 0{mark}00." in page and f"{2 * mine.alpha or 2:.2f}".replace(".", mark) in page
+
+
 def test_a_mirror_image_that_no_strength_brought_nearer_is_said_to_stand_still(
     live: LiveSite, ann: tuple[Person, Alignment], monkeypatch: pytest.MonkeyPatch
 ) -> None:

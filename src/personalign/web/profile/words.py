@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from personalign.inventory.keys import TRAITS
 from personalign.web.profile.scores import Scale, Scores
+from personalign.web.texts import number
 
 Say = Callable[..., str]
 """Key and values -> text in the reader's language."""
@@ -28,27 +29,28 @@ class Words:
     def number(self, scale: Scale) -> str:
         """A scale's score as it stands in tables: a percentile, or a mean."""
         if self.scores.basis == "means":
-            return "–" if scale.mean is None else f"{scale.mean:.2f}"
+            return "–" if scale.mean is None else number(self.say, scale.mean)
         return "–" if scale.percentile is None else str(scale.percentile)
 
     def range(self, scale: Scale) -> str:
         """How far it is certain, as it stands in tables."""
         if self.scores.basis == "means":
-            return "–" if scale.mean_error is None else f"±{scale.mean_error:.2f}"
+            return "–" if scale.mean_error is None else f"±{number(self.say, scale.mean_error)}"
         return "–" if scale.range is None else f"{scale.range[0]}–{scale.range[1]}"
 
     def t_score(self, scale: Scale) -> str:
         """Its T score with its error."""
-        return "–" if scale.t is None else f"{scale.t:.1f} ±{scale.t_error:.1f}"
+        if scale.t is None or scale.t_error is None:
+            return "–"
+        return f"{number(self.say, scale.t, 1)} ±{number(self.say, scale.t_error, 1)}"
 
     def sentence(self, scale: Scale) -> str:
         """Where the person stands on a scale, and how surely."""
         if self.scores.basis == "means":
-            if scale.mean is None:
+            if scale.mean is None or scale.mean_error is None:
                 return self.say("profile.sentence.none")
-            return self.say(
-                "profile.sentence.means", mean=f"{scale.mean:.2f}", error=f"{scale.mean_error:.2f}"
-            )
+            mean, error = number(self.say, scale.mean), number(self.say, scale.mean_error)
+            return self.say("profile.sentence.means", mean=mean, error=error)
         if scale.percentile is None or scale.range is None:
             return self.say("profile.sentence.none")
         low, high = scale.range

@@ -7,7 +7,8 @@ const slider = document.getElementById("alpha");
 const shown = document.getElementById("alpha-shown");
 
 if (slider) {
-  const show = () => { shown.value = Number(slider.value).toFixed(2); };
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  const show = () => { shown.value = Number(slider.value).toLocaleString(document.documentElement.lang, digits); };
   slider.addEventListener("input", show);
   show();
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from string import Formatter
@@ -73,6 +73,17 @@ def choose_language(accepted: str) -> str:
         if primary in LANGUAGES and re.fullmatch(r"[01](\.\d{0,3})?|", weight):
             weighed.append((-float(weight or 1), primary))
     return min(weighed, default=(0.0, DEFAULT), key=lambda pair: pair[0])[1]
+
+
+def number(say: Callable[..., str], value: float, digits: int = 2) -> str:
+    """A number as a language writes it.
+
+    say: key -> text in that language. digits: behind the decimal point.
+
+    >>> number({"base.decimal": ","}.__getitem__, 1.5)
+    '1,50'
+    """
+    return f"{value:.{digits}f}".replace(".", say("base.decimal"))
 
 
 def places_of(text: str) -> set[str]:
