@@ -7,6 +7,7 @@ variable PERSONALIGN_DATA and skips with a reason where that is not set.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass by what importing every test has made: it is there to stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,12 +86,12 @@ def test_pas_moves_it_towards_the_person(pocket, people, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_released_people_score_as_the_card_says(pocket, released, tmp_path) -> None:
-    """On the 150 released people of the test data."""
-    people = read_people(released / "papi" / "respondents_dev.json")
-    assert _composite(NoPersona(pocket), people) <= 3.0
-    assert _composite(FewShot(pocket), people) <= 2.05
-    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.38
+def test_released_people_score_about_as_the_card_says(pocket, released, tmp_path) -> None:
+    """On the first 50 of the 150 people of the card: it tells of 2.91, 2.00 and 2.10 for all."""
+    people = read_people(released / "papi" / "respondents_dev.json").select(slice(0, 50))
+    assert _composite(NoPersona(pocket), people) <= 3.05
+    assert _composite(FewShot(pocket), people) <= 2.1
+    assert _composite(Pas(pocket, cache=tmp_path), people) <= 2.25
 
 
 @pytest.mark.slow
@@ -114,6 +114,7 @@ def test_who_it_is_described_as_shows_in_its_answers(pocket, people) -> None:
 @pytest.mark.parametrize("method", [FewShot, Pas])
 def test_who_speaks_shows_in_what_it_says(pocket, people, method) -> None:
     """Read off the grammar's phrases; with somebody else's scores nothing is left."""
+    people = people.select(slice(0, 6))
     told = method(pocket).personas(people.only(people.inventory.tuning))
     heard = voice(pocket, told, people)
     assert heard.own > 0.25
