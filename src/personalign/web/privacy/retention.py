@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, text
 
 from personalign.web.accounts.sharing import LINK_DAYS
 from personalign.web.accounts.tables import Account, BrowserSession, Share
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.chat.tables import Conversation
 from personalign.web.database.base import now
 from personalign.web.privacy.deleting import delete_account
@@ -75,6 +75,7 @@ def enforce(site: Site, moment: datetime) -> Enforced:
     }
     unseen = since(days.accounts)
     with site.database.writing() as session:
+        wait_for_turn(session)
         if not site.database.sqlite:
             mine = session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_LOCK})"))
             if not mine:
