@@ -1,7 +1,8 @@
 """Nothing is kept for longer than the site says: what is past its days goes, every hour.
 
 unfinished questionnaires, kept conversations, closed reports, accounts nobody came to
-(settings.Retention); sessions that are over; links for sharing that nobody followed
+(settings.Retention); sessions that are over; links for sharing that nobody followed; in memory,
+addresses that tried to sign in
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ class Keeper:
 
     def _work(self) -> None:
         while not self._closing.is_set():
+            self._site.pace.forget()
             try:
                 enforce(self._site, now())
             except Exception as error:  # the next hour may be better; the message may hold values
