@@ -173,6 +173,7 @@ def test_a_key_is_kept_as_a_hash_and_its_use_is_written_down_once_an_hour(live: 
     with live.site.database.writing() as session:
         row = session.get_one(ApiKey, number)
         assert secret not in row.hash
+        assert b"a program" not in row.name
         row.used_at = now() - timedelta(hours=2)
         session.get_one(Account, row.account_id).seen_at = now() - timedelta(days=100)
     call(f"{live.url}/v1/models", key=key)

@@ -153,7 +153,7 @@ def _page(
                 )
                 for s in sessions_of(session, member.id)
             ],
-            keys=keys_of(session, member.id),
+            keys=keys_of(session, site.vault, member.id),
             personas=[persona for persona, owner in own if owner is None],
             given=given(session, member.id),
             received=received(session, member.id),

@@ -68,6 +68,7 @@ def new_account(session: Session, language: str) -> Account:
         handle=handle,
         language=language,
         audit_name=new_id(),
+        role_name=new_id(),
         created_at=now(),
         seen_at=now(),
     )
