@@ -32,7 +32,7 @@ from personalign.web.site import Site, open_site
 from personalign.web.vault import new_key, write_keys
 from tests.model.loud import make_loud
 from tests.server.live import listening
-from tests.web.postgres import running, server_programs
+from tests.web.postgres import running, server_programs, watch_turns
 from tests.web.visiting import Person
 
 Kind = str
@@ -131,6 +131,8 @@ def live_site(
     )
     given = {"folder": folder, "public_url": "http://127.0.0.1", "database_url": database_url}
     site = open_site(SiteSettings(**(given | settings)), {service.base: service})
+    if not site.database.sqlite:
+        watch_turns(site.database.engine)
     site.pace = SignInPace(per_minute=10_000, all_per_minute=10_000)
     site.attempts = Attempts(site.database, site.vault, per_minute=10_000)
     try:

@@ -60,7 +60,7 @@ def use_everything(site: Site, account_id: str, other_id: str) -> StoredPersona:
     persona = keep_persona(site, account_id)
     with site.database.writing() as session:
         _answers(session, site, account_id, persona)
-        _shares(session, account_id, other_id, persona)
+        _shares(session, site, account_id, other_id, persona)
         _reports(session, site, account_id, other_id)
         _studies(session, site, account_id, other_id)
     return persona
@@ -99,10 +99,11 @@ def _answers(session: Session, site: Site, account_id: str, persona: StoredPerso
     _put(session, site, turn, text=SECRET)
 
 
-def _shares(session: Session, account_id: str, other_id: str, persona: StoredPersona) -> None:
-    key = ApiKey(id=secrets.token_hex(6), account_id=account_id, name="mine", hash="0" * 64)
-    key.created_at = now()
-    session.add(key)
+def _shares(
+    session: Session, site: Site, account_id: str, other_id: str, persona: StoredPersona
+) -> None:
+    key = ApiKey(id=secrets.token_hex(6), account_id=account_id, hash="0" * 64, created_at=now())
+    _put(session, site, key, name=SECRET)
     session.add(AccountRole(account_id=account_id, role="moderator"))
     session.add(_share(persona.id, account_id=other_id, accepted_at=now()))
     session.add(_share(persona.id, token_hash=hashed(secrets.token_hex())))

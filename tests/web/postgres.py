@@ -7,6 +7,7 @@ the user postgres, which the package makes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,10 +17,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from sqlalchemy import Engine, event
+
+from personalign.web.audit.log import TURN
 
 START_SECONDS = 60
+TAKES_ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE|LOCK)\b|.*\bFOR (NO KEY )?UPDATE\b", re.S)
 
 
 def server_programs() -> Path | None:
@@ -70,6 +76,28 @@ def running() -> Iterator[str]:
         server.wait(START_SECONDS)
         shutil.rmtree(folder, ignore_errors=True)
         Path(log.name).unlink(missing_ok=True)
+
+
+def watch_turns(engine: Engine) -> None:
+    """Fail every transaction that takes rows and then waits for its turn at the audit log: whoever
+    has the turn may need those rows. Deadlocks depend on luck, the order that makes them does not.
+    """
+    rows: dict[int, str | None] = {}  # connection -> what took rows before its turn; None after it
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        rows[id(connection.connection.dbapi_connection)] = ""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _execute(
+        connection: Any, _cursor: Any, statement: str, _values: Any, _context: Any, _many: bool
+    ) -> None:
+        mine = id(connection.connection.dbapi_connection)
+        if statement == TURN:
+            assert not rows[mine], f"a turn was waited for after: {rows[mine]}"
+            rows[mine] = None
+        elif rows.get(mine) == "" and TAKES_ROWS.match(statement):
+            rows[mine] = statement
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

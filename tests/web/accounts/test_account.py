@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from personalign.server.keys import KeyRing, create_key
+from personalign.web.accounts import sessions
 from personalign.web.accounts.api_keys import SiteKeys
+from personalign.web.accounts.sessions import member_of
 from personalign.web.accounts.tables import Account, ApiKey
 from personalign.web.audit.tables import AuditEntry
 from personalign.web.database.base import now
@@ -74,6 +77,31 @@ def test_a_new_phrase_needs_the_old_one_and_ends_the_rest(live: LiveSite) -> Non
     again = live.person()
     again.sign_in(fresh)
     assert live.account_of(again).id == live.account_of(ann).id
+
+
+def test_a_phrase_that_is_changed_while_it_is_checked_proves_nothing(
+    live: LiveSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has the old one and tries it in that moment neither gets in nor locks its owner out."""
+    usual, site = sessions.matches, live.site
+
+    def changing(proved: str | None, phrase: str) -> bool:
+        assert usual(proved, phrase) and proved
+        monkeypatch.setattr(sessions, "matches", usual)
+        fresh.append(sessions.change_phrase(site, member, proved)[0])
+        return True
+
+    for path in ("/sign-in", "/account/phrase", "/account/delete"):
+        ann, fresh = live.member(), []
+        member = member_of(site, ann.cookie or "")
+        assert member
+        thief = live.person() if path == "/sign-in" else ann
+        thief.get(path.replace("/phrase", ""))
+        monkeypatch.setattr(sessions, "matches", changing)
+        thief.post(path, 403 if path == "/sign-in" else 401, phrase=ann.phrase)
+        again = live.person()
+        again.sign_in(fresh[0])
+        assert live.account_of(again).id == member.id
 
 
 def test_without_a_key_the_api_says_nothing(live: LiveSite) -> None:
@@ -145,6 +173,7 @@ def test_a_key_is_kept_as_a_hash_and_its_use_is_written_down_once_an_hour(live: 
     with live.site.database.writing() as session:
         row = session.get_one(ApiKey, number)
         assert secret not in row.hash
+        assert b"a program" not in row.name
         row.used_at = now() - timedelta(hours=2)
         session.get_one(Account, row.account_id).seen_at = now() - timedelta(days=100)
     call(f"{live.url}/v1/models", key=key)

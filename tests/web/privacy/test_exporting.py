@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import LargeBinary
 
 from personalign.model.persona import Persona
+from personalign.web.accounts.roles import give
+from personalign.web.accounts.tables import Account
 from personalign.web.database.tables import METADATA
 from personalign.web.privacy.exporting import LEFT_OUT, NOT_TEXT
 from tests.web.conftest import LiveSite
@@ -27,6 +29,11 @@ def exported(person: Person) -> tuple[dict[str, Any], dict[str, bytes]]:
     return json.loads(files.pop("everything.json")), files
 
 
+def names_of(account: Account) -> tuple[str, str]:
+    """What the audit log calls an account."""
+    return account.audit_name, account.role_name
+
+
 def test_every_table_is_in_it_opened(live: LiveSite) -> None:
     ann, ben = live.member(), live.member()
     persona = use_everything(live.site, live.account_of(ann).id, live.account_of(ben).id)
@@ -35,7 +42,12 @@ def test_every_table_is_in_it_opened(live: LiveSite) -> None:
     assert set(tables) == set(METADATA.tables) - NOBODYS
     assert [row["value"] for row in tables["answer"]] == ["4"]
     assert tables["sitting"][0]["about"] == {"age": 47}
-    for table, column in (("turn", "text"), ("conversation", "title"), ("report", "reply")):
+    for table, column in (
+        ("turn", "text"),
+        ("conversation", "title"),
+        ("report", "reply"),
+        ("api_key", "name"),
+    ):
         assert tables[table][0][column] == SECRET
     (row,) = tables["persona"]
     again = Persona.unpack(files[row["data"]], live.site.service.decoder)
@@ -49,11 +61,11 @@ def test_nothing_of_others_is_in_it(live: LiveSite) -> None:
         told, files = exported(person)
         text = json.dumps(told) + repr(files)
         account = live.account_of(other)
-        for theirs in (account.id, account.handle, account.audit_name, "which was whose"):
+        for theirs in (account.id, account.handle, *names_of(account), "which was whose"):
             assert theirs not in text
         said = SECRET if other is ann else "theirs"
         assert said not in text
-        assert live.account_of(person).audit_name not in text
+        assert not any(name in text for name in names_of(live.account_of(person)))
 
 
 def test_what_opens_doors_is_left_out_and_the_lists_are_of_columns_there_are(
@@ -76,10 +88,12 @@ def test_what_opens_doors_is_left_out_and_the_lists_are_of_columns_there_are(
 def test_it_tells_what_the_log_tells_of_the_account(live: LiveSite) -> None:
     ann = live.member()
     ann.api_key()
+    give(live.site, live.account_of(ann).handle, "rater")
     told, _ = exported(ann)
     assert [entry["action"] for entry in told["audit_log"]] == [
         "account.created",
         "key.made",
+        "role.given",
         "account.exported",
     ]
 

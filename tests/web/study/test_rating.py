@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from personalign.evaluation.blind import QUESTION
+from personalign.web.audit.log import details_of
 from personalign.web.audit.tables import AuditEntry
 from personalign.web.study.tables import Invitation, Rating
 from personalign.web.texts import load_texts
@@ -223,4 +224,6 @@ def test_the_audit_log_knows_that_somebody_rated_and_no_vote(live: LiveSite, stu
         rows = session.scalars(select(AuditEntry).where(AuditEntry.subject == study.id)).all()
         votes = session.scalar(select(func.count()).select_from(Rating))
     assert votes and {"study.made", "study.links", "rating.agreed"} <= {row.action for row in rows}
+    agreed = [row for row in rows if row.action.startswith("rating.")]
+    assert all(row.actor == "" and details_of(row)["number"] for row in agreed), "by number alone"
     assert not any('"A"' in row.details or "neither" in row.details for row in rows)

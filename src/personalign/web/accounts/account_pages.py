@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from personalign.web.accounts.api_keys import keys_of, make_key, revoke_key
-from personalign.web.accounts.pages import check_phrase_of, leave
+from personalign.web.accounts.pages import Problem, WrongPhrase, check_phrase_of, leave
 from personalign.web.accounts.sessions import (
     Member,
     change_phrase,
@@ -93,10 +93,11 @@ def new_phrase(
 ) -> Response:
     """Another phrase, shown this once, for who knows the present one; other browsers are out."""
     site = site_of(request)
-    problem = check_phrase_of(request, member, phrase)
-    if problem is not None:
-        return _page(request, visitor, member, status=403, phrase_problem=problem)
-    fresh, cookie = change_phrase(site, member)
+    try:
+        proved = check_phrase_of(request, member, phrase)
+    except WrongPhrase as wrong:
+        return _page(request, visitor, member, status=403, phrase_problem=wrong.problem)
+    fresh, cookie = change_phrase(site, member, proved)
     become(request, cookie, fresh=False)
     response = page(request, "accounts/new_phrase.html", phrase=fresh)
     set_cookie(response, site, cookie)
@@ -135,7 +136,7 @@ def _page(
     member: Member,
     *,
     status: int = 200,
-    phrase_problem: tuple[str, dict[str, object]] | None = None,
+    phrase_problem: Problem | None = None,
 ) -> Response:
     site = site_of(request)
     with site.database.reading() as session:
@@ -152,7 +153,7 @@ def _page(
                 )
                 for s in sessions_of(session, member.id)
             ],
-            keys=keys_of(session, member.id),
+            keys=keys_of(session, site.vault, member.id),
             personas=[persona for persona, owner in own if owner is None],
             given=given(session, member.id),
             received=received(session, member.id),

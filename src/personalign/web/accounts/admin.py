@@ -1,4 +1,7 @@
-"""/admin: the accounts by handle, and who has which role."""
+"""/admin: the accounts by handle, and who has which role.
+
+When an account was made is not told: the audit log has the time, and so the account's audit name.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def _accounts(
     typed: str = "",
 ) -> Response:
     """problem: reason of a RoleRefused. typed: the handle that was given."""
-    query = select(Account.id, Account.handle, Account.created_at).order_by(Account.handle)
+    query = select(Account.id, Account.handle).order_by(Account.handle)
     if find:
         query = query.where(Account.handle.contains(find.strip().lower(), autoescape=True))
     if role:
@@ -77,7 +80,7 @@ def _accounts(
     had: dict[str, list[str]] = defaultdict(list)
     with site.database.reading() as session:
         found = paged(session, query, number, A_PAGE)
-        shown = [one for one, _, _ in found.rows]
+        shown = [one for one, _ in found.rows]
         for bearer in session.scalars(select(AccountRole).where(AccountRole.account_id.in_(shown))):
             had[bearer.account_id].append(bearer.role)
     return page(

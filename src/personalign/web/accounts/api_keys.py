@@ -7,7 +7,8 @@ replies and nothing else, and which personas they see is asked of the database b
 from __future__ import annotations
 
 import hmac
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
@@ -15,20 +16,31 @@ from sqlalchemy.orm import Session
 
 from personalign.server.keys import Key, Keys, new_secret, read_key
 from personalign.web.accounts.tables import Account, ApiKey
-from personalign.web.audit.log import append
-from personalign.web.database.base import now
+from personalign.web.audit.log import append, wait_for_turn
+from personalign.web.database.base import now, seal, unsealed_text
 from personalign.web.refusals import PageRefusal
 
 if TYPE_CHECKING:
     from personalign.web.accounts.sessions import Member
     from personalign.web.database.open import Database
     from personalign.web.site import Site
+    from personalign.web.vault import Vault
 
 MOST_KEYS = 10
 """Keys an account may have."""
 
 TOUCH_EVERY = timedelta(hours=1)
 """How often the use of a key is written down."""
+
+
+@dataclass(frozen=True)
+class KeyShown:
+    """A key as its owner sees it."""
+
+    id: str
+    name: str
+    created_at: datetime
+    used_at: datetime | None
 
 
 class SiteKeys:
@@ -55,7 +67,7 @@ class SiteKeys:
             return None
         if row.used_at is None or now() - row.used_at > TOUCH_EVERY:
             self._touch(row.id)
-        return Key(row.id, row.name, row.hash, ("chat",), personas=())
+        return Key(row.id, "of an account", row.hash, ("chat",), personas=())
 
     def _touch(self, number: str) -> None:
         """Write down that a key, and so its account, is used."""
@@ -66,25 +78,26 @@ class SiteKeys:
                 session.get_one(Account, row.account_id).seen_at = now()
 
 
-def keys_of(session: Session, account_id: str) -> list[ApiKey]:
+def keys_of(session: Session, vault: Vault, account_id: str) -> list[KeyShown]:
     """An account's keys, oldest first."""
-    return list(
-        session.scalars(
-            select(ApiKey).where(ApiKey.account_id == account_id).order_by(ApiKey.created_at)
-        )
-    )
+    own = select(ApiKey).where(ApiKey.account_id == account_id).order_by(ApiKey.created_at)
+    return [
+        KeyShown(row.id, unsealed_text(vault, row, "name"), row.created_at, row.used_at)
+        for row in session.scalars(own)
+    ]
 
 
 def make_key(site: Site, member: Member, name: str) -> str:
     """Make a key for an account; gives it, this once. PageRefusal where it has enough."""
     number, hashed, given = new_secret()
     with site.database.writing() as session:
+        wait_for_turn(session)
         count = select(func.count()).where(ApiKey.account_id == member.id)
         if (session.scalar(count) or 0) >= MOST_KEYS:
             raise PageRefusal(409, "too_many_keys", most=MOST_KEYS)
-        session.add(
-            ApiKey(id=number, account_id=member.id, name=name, hash=hashed, created_at=now())
-        )
+        row = ApiKey(id=number, account_id=member.id, hash=hashed, created_at=now())
+        seal(site.vault, row, "name", name)
+        session.add(row)
         append(session, site.vault, "key.made", actor=member.audit_name, subject=number)
     return given
 
@@ -92,6 +105,7 @@ def make_key(site: Site, member: Member, name: str) -> str:
 def revoke_key(site: Site, member: Member, number: str) -> None:
     """Revoke a key of an account's own; PageRefusal (404) for any other."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         gone = session.execute(
             delete(ApiKey).where(ApiKey.id == number, ApiKey.account_id == member.id)
         )

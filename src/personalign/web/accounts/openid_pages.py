@@ -12,7 +12,7 @@ from personalign.web.accounts.openid import FLOW_SECONDS, OpenId, OpenIdError
 from personalign.web.accounts.pages import count_try, local_path
 from personalign.web.accounts.sessions import new_account, open_session
 from personalign.web.accounts.tables import Account
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.pages import see, set_cookie
 from personalign.web.privacy.confirming import confirm
 from personalign.web.refusals import PageRefusal
@@ -82,6 +82,7 @@ def _sign_in(site: Site, openid: OpenId, subject: str, language: str) -> str:
     """The cookie of a session for whoever the provider vouches for; a new one gets an account."""
     names = [openid.name_of(subject, key.id) for key in site.vault.keys]
     with site.database.writing() as session:
+        wait_for_turn(session)
         account = session.scalars(select(Account).where(Account.oidc_subject.in_(names))).first()
         if account is None:
             if not site.settings.sign_up:

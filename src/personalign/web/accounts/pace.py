@@ -35,6 +35,11 @@ class Bucket:
         self._left -= there
         return there
 
+    def full(self, now: float) -> bool:
+        """Whether it is as a new one would be: what was taken has come back."""
+        self.wait(now)
+        return self._left == self._per_minute
+
 
 class SignInPace:
     """How often somebody may try to sign in, or make an account; used from any thread."""
@@ -57,6 +62,7 @@ class SignInPace:
         """Count one try; seconds to wait where it is one too many, else 0."""
         with self._lock:
             now = self._clock()
+            self._forget(now)
             own = self._addresses.pop(address, None) or Bucket(self._per_minute, now)
             self._addresses[address] = own
             while len(self._addresses) > MOST_ADDRESSES:
@@ -66,3 +72,13 @@ class SignInPace:
                 own.take(now)
                 self._everybody.take(now)
             return wait
+
+    def forget(self) -> None:
+        """Forget addresses that did not try for a minute: no try of theirs counts any more."""
+        with self._lock:
+            self._forget(self._clock())
+
+    def _forget(self, now: float) -> None:
+        """The ones longest unseen come first, so it ends at the first that counts still."""
+        while self._addresses and next(iter(self._addresses.values())).full(now):
+            self._addresses.popitem(last=False)

@@ -105,21 +105,30 @@ def choose_language(
     return response
 
 
-def check_phrase_of(request: Request, member: Member, phrase: str) -> Problem | None:
-    """What is wrong with a phrase that is to be the member's own; None where it is theirs.
+class WrongPhrase(Exception):
+    """A phrase that was to be the member's own, and is not; `problem` says what is wrong."""
 
-    A try counts as one to sign in, and a wrong one is written down.
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem[0])
+        self.problem = problem
+
+
+def check_phrase_of(request: Request, member: Member, phrase: str) -> str:
+    """See that a phrase is the member's own; gives what it has proved (`sessions.proves`).
+
+    A try counts as one to sign in, and a wrong one is written down. Raises WrongPhrase.
     """
     site = site_of(request)
     count_try(request)
     try:
-        if proves(site, member.id, read_phrase(phrase)):
-            return None
+        proved = proves(site, member.id, read_phrase(phrase))
     except PhraseError as error:
-        return _problem(error)
-    with site.database.writing() as session:
-        append(session, site.vault, "phrase.refused", actor=member.audit_name)
-    return ("accounts.sign_in.not_yours", {})
+        raise WrongPhrase(_problem(error)) from error
+    if proved is None:
+        with site.database.writing() as session:
+            append(session, site.vault, "phrase.refused", actor=member.audit_name)
+        raise WrongPhrase(("accounts.sign_in.not_yours", {}))
+    return proved
 
 
 def _problem(error: PhraseError) -> Problem:

@@ -1,5 +1,7 @@
 """Giving roles to accounts and taking them away, by handle.
 
+In the audit log an account's roles stand under a name of their own (`Account.role_name`): who
+gives one knows the handle, and would know by the entry which other entries are that account's.
 The first admin is made on the machine itself: personalign site role HANDLE admin
 """
 
@@ -30,9 +32,7 @@ def give(site: Site, handle: str, role: str, *, actor: str = SYSTEM) -> bool:
         if session.get(AccountRole, (account.id, role)) is not None:
             return False
         session.add(AccountRole(account_id=account.id, role=role))
-        append(
-            session, site.vault, "role.given", actor=actor, subject=account.audit_name, role=role
-        )
+        append(session, site.vault, "role.given", actor=actor, subject=account.role_name, role=role)
         return True
 
 
@@ -55,9 +55,7 @@ def take(site: Site, handle: str, role: str, *, actor: str = SYSTEM) -> bool:
                 f"{account.handle} is the last admin of this site; make somebody else one first.",
             )
         session.delete(own[0])
-        append(
-            session, site.vault, "role.taken", actor=actor, subject=account.audit_name, role=role
-        )
+        append(session, site.vault, "role.taken", actor=actor, subject=account.role_name, role=role)
         return True
 
 

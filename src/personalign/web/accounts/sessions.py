@@ -19,8 +19,9 @@ from personalign.web.accounts.phrases import (
     new_phrase,
 )
 from personalign.web.accounts.tables import Account, AccountRole, BrowserSession
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
+from personalign.web.refusals import PageRefusal
 
 if TYPE_CHECKING:
     from personalign.web.site import Site
@@ -49,6 +50,7 @@ def sign_up(site: Site, language: str) -> tuple[str, str]:
     """Make an account; gives its phrase, this once, and the cookie of a browser signed in to it."""
     phrase, kept = _free_phrase(site)
     with site.database.writing() as session:
+        wait_for_turn(session)
         account = new_account(session, language)
         account.lookup, account.phrase_hash = lookup_of(site.vault, phrase), kept
         session.flush()
@@ -66,6 +68,7 @@ def new_account(session: Session, language: str) -> Account:
         handle=handle,
         language=language,
         audit_name=new_id(),
+        role_name=new_id(),
         created_at=now(),
         seen_at=now(),
     )
@@ -78,10 +81,12 @@ def sign_in(site: Site, phrase: str) -> str | None:
     with site.database.reading() as session:
         lookups = [lookup_of(site.vault, phrase, key) for key in site.vault.ids()]
         account = session.scalars(select(Account).where(Account.lookup.in_(lookups))).first()
-    good = matches(None if account is None else account.phrase_hash, phrase)
+    proved = None if account is None else account.phrase_hash
+    good = matches(proved, phrase)
     with site.database.writing() as session:
+        wait_for_turn(session)
         found = session.get(Account, account.id) if good and account is not None else None
-        if found is None:
+        if found is None or found.phrase_hash != proved:  # deleted or changed since
             append(session, site.vault, "sign_in.refused", actor="")
             return None
         found.lookup = lookup_of(site.vault, phrase)  # under the newest key
@@ -109,6 +114,7 @@ def open_session(session: Session, site: Site, account: Account) -> str:
 def sign_out(site: Site, token: str) -> None:
     """End a session: its cookie opens nothing from now on."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         found = session.get(BrowserSession, hashed(token))
         if found is not None:
             account = session.get_one(Account, found.account_id)
@@ -128,6 +134,7 @@ def start_anew(session: Session, site: Site, account: Account) -> str:
 def end_others(site: Site, member: Member) -> str:
     """End the sessions of all other browsers; gives this one's new cookie."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         account = session.get_one(Account, member.id)
         append(session, site.vault, "sessions.ended", actor=member.audit_name)
         return start_anew(session, site, account)
@@ -136,6 +143,7 @@ def end_others(site: Site, member: Member) -> str:
 def end_session(site: Site, member: Member, public_id: str) -> bool:
     """End one session of an account's own, named by `public_id`; False where there is none."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         for one in sessions_of(session, member.id):
             if public_id_of(one) == public_id:
                 append(session, site.vault, "session.ended", actor=member.audit_name)
@@ -160,21 +168,36 @@ def public_id_of(one: BrowserSession) -> str:
     return hashlib.sha256(one.token_hash).hexdigest()[:16]
 
 
-def proves(site: Site, account_id: str, phrase: str) -> bool:
-    """Whether a phrase is that of an account."""
+def proves(site: Site, account_id: str, phrase: str) -> str | None:
+    """The hash that a phrase has proved, where it is that of an account; else None.
+
+    Whoever acts on it gives it to `still_proved` in the transaction that does so.
+    """
     with site.database.reading() as session:
-        account = session.get_one(Account, account_id)
-    return matches(account.phrase_hash, phrase)
+        proved = session.get_one(Account, account_id).phrase_hash
+    return proved if matches(proved, phrase) else None
 
 
-def change_phrase(site: Site, member: Member) -> tuple[str, str]:
+def still_proved(account: Account | None, proved: str) -> Account:
+    """An account whose phrase is the one that was proved; read after the turn to write has come.
+
+    Raises PageRefusal (401) where the phrase was changed or the account deleted since: then every
+    session of its has ended, too.
+    """
+    if account is None or account.phrase_hash != proved:
+        raise PageRefusal(401, "sign_in")
+    return account
+
+
+def change_phrase(site: Site, member: Member, proved: str) -> tuple[str, str]:
     """A new phrase for an account: it, this once, and a fresh cookie; all sessions end.
 
-    That the old one was given is the caller's to check.
+    proved: what `proves` gave for the old one. Raises PageRefusal (401) where it was changed since.
     """
     phrase, kept = _free_phrase(site)
     with site.database.writing() as session:
-        account = session.get_one(Account, member.id)
+        wait_for_turn(session)
+        account = still_proved(session.get(Account, member.id), proved)
         account.lookup, account.phrase_hash = lookup_of(site.vault, phrase), kept
         append(session, site.vault, "phrase.changed", actor=member.audit_name)
         return phrase, start_anew(session, site, account)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from personalign.web.database.base import ID_LENGTH, Base, id_column
+from personalign.web.database.base import ID_LENGTH, Base, id_column, sealed_column
 
 ROLES = ("rater", "researcher", "moderator", "admin")
 """What an account may be beside a person: votes on pairs; runs studies; works on reports; gives
@@ -30,8 +31,10 @@ class Account(Base):
     """Signed issuer and subject of OpenID Connect; None with a phrase."""
     language: Mapped[str] = mapped_column(String(16))
     audit_name: Mapped[str] = mapped_column(String(ID_LENGTH), unique=True)
-    """What the audit log calls this account; once the account is deleted, nobody knows whose it
-    was."""
+    """What the audit log calls this account, but for its roles; once the account is deleted, nobody
+    knows whose it was."""
+    role_name: Mapped[str] = mapped_column(String(ID_LENGTH), unique=True)
+    """What the audit log calls it where an admin, who knows its handle, gives or takes a role."""
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     """When it last came, to the day."""
@@ -73,7 +76,8 @@ class ApiKey(Base):
     account_id: Mapped[str] = mapped_column(
         ForeignKey("account.id", ondelete="CASCADE"), index=True
     )
-    name: Mapped[str] = mapped_column(String(64))
+    name: Mapped[Any] = sealed_column()
+    """What its owner calls it."""
     hash: Mapped[str] = mapped_column(String(64))
     """Hex SHA-256 of the secret, as in server/keys.py."""
     created_at: Mapped[datetime]

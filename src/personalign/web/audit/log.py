@@ -23,7 +23,7 @@ from personalign.web.database.tables import SiteFact
 from personalign.web.vault import Vault
 
 SYSTEM, UNKNOWN = "system", ""
-"""Actors that are no account: the site itself, and somebody who is not signed in."""
+"""Actors that are no account: the site itself, and somebody who is not signed in or not named."""
 
 FIRST = bytes(32)
 """What stands for the MAC before the first entry."""
@@ -31,8 +31,8 @@ FIRST = bytes(32)
 _PURPOSE, _HEAD, _NOTHING = "audit", "audit_head", "0:"
 _UNREADABLE = (ValueError, TypeError, AttributeError)
 """What comes of a value that is of no kind its column can have; SQLite keeps such values."""
-_LOCK = 7_305_191
-"""PostgreSQL's advisory lock of whoever appends."""
+TURN = "SELECT pg_advisory_xact_lock(7305191)"
+"""Waits for PostgreSQL's advisory lock of whoever appends."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ def append(
 def wait_for_turn(session: Session) -> None:
     """Wait until nobody else is about to append; it is this transaction's turn until it ends.
 
-    `append` does so itself. What changes rows before it appends, and may meet another transaction
-    at the same rows, waits first: each holding what the other needs would be a deadlock.
+    `append` does so itself. What also reads, locks or changes rows waits before it does: a turn
+    that somebody waits for while they hold a row, which the one whose turn it is needs, would be a
+    deadlock. And what it then reads of accounts stays so, because whoever changes them waits, too.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        session.execute(text(TURN))
 
 
 def begin(session: Session, vault: Vault) -> None:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.audit.tables import ScoreRun
 from personalign.web.database.base import new_id, now, seal
 
@@ -74,6 +74,7 @@ class Scoring:
         try:
             scores = score_by_group(site, self._tell)
             with site.database.writing() as session:
+                wait_for_turn(session)
                 run = ScoreRun(id=new_id(), made_at=now())
                 seal(site.vault, run, "data", to_text(scores))
                 session.add(run)

@@ -26,7 +26,8 @@ class AuditEntry(Base):
     """An account's audit name, "system", or "" for somebody unknown."""
     action: Mapped[str] = mapped_column(String(64), index=True)
     subject: Mapped[str] = mapped_column(String(64))
-    """What it was done to: an id or an audit name; "" for nothing."""
+    """What it was done to: an id, an audit name or, of roles, an account's name for those; "" for
+    nothing."""
     details: Mapped[str] = mapped_column(Text)
     """JSON; never an answer, a text or a name of a person."""
     key: Mapped[bytes]

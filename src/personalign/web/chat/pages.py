@@ -19,7 +19,7 @@ from starlette.responses import Response
 from personalign.server.replies import CLIENT_GONE, EventStream, until_gone
 from personalign.server.service import Service
 from personalign.web.accounts.sessions import Member
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.chat.asking import ask, ask_all
 from personalign.web.chat.kept import (
     add_rounds,
@@ -118,6 +118,7 @@ def keep_talk(
     found = _talk(site, member, talk)
     if found.kept_id is None and found.rounds:
         with site.database.writing() as session:
+            wait_for_turn(session)
             pair = pair_of(session, member.id, found.pair_id)
             row = keep(session, site.vault, found, None if pair is None else pair.mine)
             append(
@@ -165,6 +166,7 @@ def delete_kept(request: Request, member: SignedIn, number: str) -> Response:
     """Delete a kept conversation, and what is open of it."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         row = conversation_of(session, member.id, number)
         if row is None:
             raise PageRefusal(404, "not_found")

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Table, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from personalign.errors import SiteError
+from personalign.web.audit.log import wait_for_turn
 from personalign.web.database.open import Database
 from personalign.web.database.tables import METADATA
 from personalign.web.vault import Vault, key_of, sealed_by
@@ -85,6 +86,7 @@ def reseal(
 def nobody_writes(database: Database) -> Iterator[Session]:
     """A transaction during which nobody else writes a sealed value."""
     with database.writing() as session:
+        wait_for_turn(session)
         if not database.sqlite:
             names = ", ".join(sorted({table.name for table, _ in sealed_columns()}))
             session.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))

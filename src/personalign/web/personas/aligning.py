@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from personalign.errors import PersonalignError, SiteError
 from personalign.web.accounts.tables import Account
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
 from personalign.web.personas.tables import Alignment, StoredPersona
 from personalign.web.questionnaire.sheets import person_of
@@ -82,6 +82,7 @@ class Aligner:
                 f"This site is to make personas with {method!r}; it can with {', '.join(METHODS)}."
             )
         with self._site.database.writing() as session:
+            wait_for_turn(session)
             left = select(Alignment).where(Alignment.status.in_(UNFINISHED))
             for row in session.scalars(left).all():
                 _fail(session, self._site, row, "restarted")
@@ -198,6 +199,7 @@ class Aligner:
         it is of the same under way."""
         site = self._site
         with site.database.writing() as session:
+            wait_for_turn(session)
             sitting = session.scalar(
                 select(Sitting).where(Sitting.id == sitting_id, Sitting.account_id == account_id)
             )
@@ -282,10 +284,10 @@ class Aligner:
         person has deleted account or answers meanwhile."""
         site = self._site
         with site.database.writing() as session:
-            # in the order in which deleting goes through them, so that neither waits for the other
-            account = session.get(Account, made.account_id, with_for_update=True)
-            sitting = session.get(Sitting, made.sitting_id, with_for_update=True)
-            row = session.get(Alignment, made.id, with_for_update=True)
+            wait_for_turn(session)
+            account = session.get(Account, made.account_id)
+            sitting = session.get(Sitting, made.sitting_id)
+            row = session.get(Alignment, made.id)
             if account is None or sitting is None or row is None:
                 return
             kept: dict[str, StoredPersona] = {
@@ -314,6 +316,7 @@ class Aligner:
 
     def _end_badly(self, number: str, why: str) -> None:
         with self._site.database.writing() as session:
+            wait_for_turn(session)
             row = session.get(Alignment, number)
             if row is not None:
                 _fail(session, self._site, row, why)

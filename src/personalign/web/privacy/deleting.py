@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from personalign.web.accounts.sessions import still_proved
 from personalign.web.accounts.tables import Account
-from personalign.web.audit.log import SYSTEM, append
+from personalign.web.audit.log import SYSTEM, append, wait_for_turn
 from personalign.web.personas.tables import StoredPersona
 from personalign.web.privacy.belongings import belongings_of, delete_belongings
 from personalign.web.privacy.forgetting import forget_personas
@@ -18,16 +19,28 @@ if TYPE_CHECKING:
     from personalign.web.site import Site
 
 
-def delete_account(site: Site, account_id: str, *, unseen_since: datetime | None = None) -> bool:
+def delete_account(
+    site: Site,
+    account_id: str,
+    *,
+    proved: str | None = None,
+    unseen_since: datetime | None = None,
+) -> bool:
     """Delete an account; False where there is none.
 
-    unseen_since: only if nobody has come since then, and written down as the site's own doing.
+    proved: what a phrase has proved (`sessions.proves`); PageRefusal (401) where the phrase was
+    changed since. unseen_since: only if nobody has come since then, and written down as the
+    site's own doing.
+
     First the rows go, in one transaction with the audit log's entry: from then on its sessions,
     keys and shares open nothing. Then what rooms and engines hold in memory goes, and SQLite's
     write-ahead file, where deleted rows may still stand.
     """
     with site.database.writing() as session:
+        wait_for_turn(session)
         account = session.get(Account, account_id, with_for_update=True)
+        if account is not None and proved is not None:
+            still_proved(account, proved)
         if account is None or (unseen_since is not None and account.seen_at >= unseen_since):
             return False
         personas = session.scalars(

@@ -34,6 +34,7 @@ LEFT_OUT = {
     ("account", "phrase_hash"): "checks a phrase",
     ("account", "oidc_subject"): "finds the account of a provider's subject",
     ("account", "audit_name"): "would tell of a deleted account's entries whose they were",
+    ("account", "role_name"): "would tell of a deleted account's entries whose they were",
     ("browser_session", "token_hash"): "checks a cookie",
     ("api_key", "hash"): "checks a key",
     ("share", "token_hash"): "checks a link",
@@ -58,14 +59,14 @@ def export_account(session: Session, site: Site, account_id: str) -> bytes:
     for name, rows in found.about_others.items():
         table = METADATA.tables[name]
         tables.setdefault(name, []).extend(_outside(table, row) for row in rows)
-    audit_name = session.get_one(Account, account_id).audit_name
+    account = session.get_one(Account, account_id)
     told = {
         "format": FORMAT,
         "personalign": __version__,
         "site": site.settings.public_url,
         "exported_at": now().isoformat(),
         "tables": tables,
-        "audit_log": _entries(session, audit_name),
+        "audit_log": _entries(session, account),
     }
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
@@ -104,18 +105,23 @@ def _outside(table: Table, row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _entries(session: Session, audit_name: str) -> list[dict[str, Any]]:
+def _entries(session: Session, account: Account) -> list[dict[str, Any]]:
     """What the audit log tells of an account, in its own words, without who else was there."""
     rows = session.scalars(
         select(AuditEntry)
-        .where(or_(AuditEntry.actor == audit_name, AuditEntry.subject == audit_name))
+        .where(
+            or_(
+                AuditEntry.actor == account.audit_name,
+                AuditEntry.subject.in_((account.audit_name, account.role_name)),
+            )
+        )
         .order_by(AuditEntry.number)
     )
     return [
         {
             "number": row.number,
             "at": row.at.isoformat(),
-            "by_this_account": row.actor == audit_name,
+            "by_this_account": row.actor == account.audit_name,
             "action": row.action,
             "details": {k: v for k, v in details_of(row).items() if k != "owner"},
         }

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from personalign.web.accounts.pages import check_phrase_of
+from personalign.web.accounts.pages import Problem, WrongPhrase, check_phrase_of
 from personalign.web.accounts.sessions import Member
 from personalign.web.accounts.sharing import LINK_DAYS
 from personalign.web.accounts.tables import Account
@@ -55,11 +55,13 @@ def delete(
 ) -> Response:
     """Delete everything, for who proves to be its owner."""
     site = site_of(request)
+    proved = None
     if not confirmed(site, request, member.id):
-        problem = check_phrase_of(request, member, phrase)
-        if problem is not None:
-            return _page(request, member, status=403, problem=problem)
-    delete_account(site, member.id)
+        try:
+            proved = check_phrase_of(request, member, phrase)
+        except WrongPhrase as wrong:
+            return _page(request, member, status=403, problem=wrong.problem)
+    delete_account(site, member.id, proved=proved)
     response = see("/", "account_deleted")
     forget_cookie(response, site)
     return response
@@ -70,7 +72,7 @@ def _page(
     member: Member,
     *,
     status: int = 200,
-    problem: tuple[str, dict[str, object]] | None = None,
+    problem: Problem | None = None,
 ) -> Response:
     site = site_of(request)
     with site.database.reading() as session:

@@ -1,7 +1,8 @@
 """Nothing is kept for longer than the site says: what is past its days goes, every hour.
 
 unfinished questionnaires, kept conversations, closed reports, accounts nobody came to
-(settings.Retention); sessions that are over; links for sharing that nobody followed
+(settings.Retention); sessions that are over; links for sharing that nobody followed; in memory,
+addresses that tried to sign in
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy import delete, select, text
 
 from personalign.web.accounts.sharing import LINK_DAYS
 from personalign.web.accounts.tables import Account, BrowserSession, Share
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.chat.tables import Conversation
 from personalign.web.database.base import now
 from personalign.web.privacy.deleting import delete_account
@@ -75,6 +76,7 @@ def enforce(site: Site, moment: datetime) -> Enforced:
     }
     unseen = since(days.accounts)
     with site.database.writing() as session:
+        wait_for_turn(session)
         if not site.database.sqlite:
             mine = session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_LOCK})"))
             if not mine:
@@ -107,6 +109,7 @@ class Keeper:
 
     def _work(self) -> None:
         while not self._closing.is_set():
+            self._site.pace.forget()
             try:
                 enforce(self._site, now())
             except Exception as error:  # the next hour may be better; the message may hold values

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from personalign.dataset.answers import AnswerSheet
 from personalign.errors import AnswersError
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
 from personalign.web.questionnaire.about import About, keep_about
 from personalign.web.questionnaire.sheets import form_of, pages_put, put_answers, read_sheet
@@ -153,6 +153,7 @@ def missing(sheet: AnswerSheet, pages: list[list[int]]) -> list[tuple[int, int, 
 def finish(site: Site, member: Member, sitting_id: str, about: About) -> None:
     """End a sitting in which enough is answered; finishing twice is finishing once."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         sitting = own_sitting(session, member, sitting_id)
         if sitting.finished_at is not None:
             return
@@ -174,6 +175,7 @@ def finish(site: Site, member: Member, sitting_id: str, about: About) -> None:
 def remove(site: Site, member: Member, sitting_id: str) -> None:
     """Delete a sitting with its answers; personas made from it stay until they are deleted."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         session.delete(own_sitting(session, member, sitting_id))
         append(
             session,

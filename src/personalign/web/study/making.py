@@ -14,7 +14,7 @@ from personalign.evaluation.blind import BlindPair, Key, contrasts_in
 from personalign.evaluation.general_prompts import prompts_in
 from personalign.evaluation.text_files import decoded
 from personalign.web.accounts.sessions import Member
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
 from personalign.web.pages import page, see
 from personalign.web.refusals import PageRefusal
@@ -213,6 +213,7 @@ def _keep(
     ):
         seal(site.vault, study, column, text)
     with site.database.writing() as session:
+        wait_for_turn(session)
         session.add(study)
         session.flush()  # the study first: its packs refer to it
         if pairs is not None:

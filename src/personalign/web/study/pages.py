@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from personalign.evaluation.human import Preference
 from personalign.web.accounts.sessions import Member, hashed
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import now, unsealed_text
 from personalign.web.pages import page, see
 from personalign.web.refusals import PageRefusal
@@ -108,6 +108,7 @@ def make_links(
     """Make links and show them, this once."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         study = own_study(session, member, study_id)
         tokens = invite(session, study, many)
         _write_down(session, site, member, study, "study.links", links=len(tokens))
@@ -137,6 +138,7 @@ def revoke(request: Request, study_id: str, invitation_id: str, member: Research
     """Let a link lead nowhere; votes given with it stay, so that nobody can pick votes."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         study = own_study(session, member, study_id)
         found = session.scalar(
             select(Invitation).where(
@@ -169,6 +171,7 @@ def close(request: Request, study_id: str, member: Researcher) -> Response:
     """Take no more votes."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         study = own_study(session, member, study_id)
         if study.closed_at is None:
             study.closed_at = now()
@@ -181,6 +184,7 @@ def reopen(request: Request, study_id: str, member: Researcher) -> Response:
     """Take votes again."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         study = own_study(session, member, study_id)
         if study.closed_at is not None:
             study.closed_at = None
@@ -198,6 +202,7 @@ def delete(
     if not sure:
         return see(f"/studies/{study_id}", "not_sure")
     with site.database.writing() as session:
+        wait_for_turn(session)
         study = own_study(session, member, study_id)
         _write_down(session, site, member, study, "study.deleted")
         session.delete(study)
@@ -211,6 +216,7 @@ def take_away(request: Request, study_id: str, name: str, member: Researcher) ->
     if name not in FILES:
         raise PageRefusal(404, "not_found")
     with site.database.writing() as session:
+        wait_for_turn(session)
         study = own_study(session, member, study_id)
         if name in AFTER_CLOSING and study.closed_at is None:
             raise PageRefusal(409, "study_open")

@@ -3,7 +3,8 @@
 A link belongs to whoever begins with it: to their account where they are signed in, and to their
 browser, by a cookie that is sent to the link's own addresses alone. Raters see neither the study's
 title nor its researcher, nobody else's votes, and no result. Nothing here reads a key, and nothing
-is written by a model while somebody rates.
+is written by a model while somebody rates. The audit log calls a rater by the number that results
+call them by, and by no account's name: who reads both would know whose votes are whose.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from starlette.responses import Response
 from personalign.evaluation.blind import QUESTION
 from personalign.evaluation.human import VOTES
 from personalign.web.accounts.sessions import hashed
-from personalign.web.audit.log import append
+from personalign.web.audit.log import UNKNOWN, append, wait_for_turn
 from personalign.web.database.base import now, unsealed_text
 from personalign.web.pages import page, see
 from personalign.web.refusals import PageRefusal
@@ -80,6 +81,7 @@ def begin(
     if not agreed:
         return see(f"/rate/{token}", "not_agreed")
     with site.database.writing() as session:
+        wait_for_turn(session)
         rater = _rater(request, session, token, visitor, lock=True)
         if rater.begun:
             return see(f"/rate/{token}")
@@ -95,7 +97,7 @@ def begin(
             session,
             site.vault,
             "rating.agreed",
-            actor="" if member is None else member.audit_name,
+            actor=UNKNOWN,
             subject=rater.study.id,
             number=row.number,
         )
@@ -194,6 +196,7 @@ def finish(request: Request, token: str, visitor: Anyone) -> Response:
     """Let the votes stand."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         rater = _rater(request, session, token, visitor, begun=True)
         way = way_of(session, site.vault, rater.invitation)
         if not way.pairs or not way.complete:
@@ -204,7 +207,7 @@ def finish(request: Request, token: str, visitor: Anyone) -> Response:
                 session,
                 site.vault,
                 "rating.done",
-                actor="" if visitor.member is None else visitor.member.audit_name,
+                actor=UNKNOWN,
                 subject=rater.study.id,
                 number=rater.invitation.number,
             )

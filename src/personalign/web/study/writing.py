@@ -24,6 +24,7 @@ from personalign.evaluation.assistants import AssistantReply
 from personalign.evaluation.blind import pack_pairs
 from personalign.model.persona import PLAIN
 from personalign.server.refusals import Refusal
+from personalign.web.audit.log import wait_for_turn
 from personalign.web.chat.speaking import say
 from personalign.web.database.base import seal, unsealed_text
 from personalign.web.refusals import PageRefusal
@@ -230,6 +231,7 @@ class PairWriter:
         """The packs in one transaction; nothing where study or rater are gone, or have theirs."""
         site = self._site
         with site.database.writing() as session:
+            wait_for_turn(session)  # a deletion goes through the same rows the other way
             study = session.get(Study, job.study_id, with_for_update=True)
             if study is None:
                 return

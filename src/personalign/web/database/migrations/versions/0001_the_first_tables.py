@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("oidc_subject", sa.LargeBinary(), nullable=True),
         sa.Column("language", sa.String(length=16), nullable=False),
         sa.Column("audit_name", sa.String(length=22), nullable=False),
+        sa.Column("role_name", sa.String(length=22), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
@@ -27,6 +28,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("handle", name=op.f("uq_account_handle")),
         sa.UniqueConstraint("lookup", name=op.f("uq_account_lookup")),
         sa.UniqueConstraint("oidc_subject", name=op.f("uq_account_oidc_subject")),
+        sa.UniqueConstraint("role_name", name=op.f("uq_account_role_name")),
     )
     op.create_table(
         "audit_entry",
@@ -78,7 +80,7 @@ def upgrade() -> None:
         "api_key",
         sa.Column("id", sa.String(length=12), nullable=False),
         sa.Column("account_id", sa.String(length=22), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
