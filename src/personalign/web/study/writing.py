@@ -26,7 +26,7 @@ from personalign.model.persona import PLAIN
 from personalign.server.refusals import Refusal
 from personalign.web.chat.speaking import say
 from personalign.web.database.base import seal, unsealed_text
-from personalign.web.refusals import PageRefusal
+from personalign.web.refusals import PageRefusal, without_values
 from personalign.web.study.packs import keep_packs, packs_of, pairs_in
 from personalign.web.study.recipe import Recipe, recipe_in
 from personalign.web.study.speakers import simulated_speakers, stored_speakers
@@ -133,8 +133,9 @@ class PairWriter:
         while (job := self._waiting.get()) is not None:
             try:
                 self._write_or_tell(job)
-            except Exception:  # not even the failure could be kept: the study says it stopped
-                log.exception("The failure of a study's pairs could not be kept.")
+            except Exception as error:  # not even the failure could be kept: it says it stopped
+                told = without_values(error)
+                log.error("The failure of a study's pairs could not be kept: %s", told)
             if job.problem is None:
                 self._jobs.pop(job.name, None)
 
@@ -145,8 +146,8 @@ class PairWriter:
             return
         except (PersonalignError, Refusal) as error:
             self._fail(job, str(error))
-        except Exception:
-            log.exception("Pairs could not be written because of a bug.")
+        except Exception as error:
+            log.error("Pairs could not be written because of a bug: %s", without_values(error))
             self._fail(job, "")
 
     def _write(self, job: Job) -> None:
