@@ -48,6 +48,9 @@ AT_ONCE = 4
 TRY_AGAIN_SECONDS = 1.0
 """After which a full engine is asked again."""
 
+SEED_BITS = 63
+"""Of a reply's seed, all an engine takes: a rater who may write with seeds cannot try them all."""
+
 
 @dataclass
 class Job:
@@ -168,6 +171,7 @@ class PairWriter:
             "model": recipe.model,
             "values": recipe.source,
             "max_tokens": recipe.tokens,
+            "temperature": recipe.temperature,
         }
         if recipe.source == "simulated":
             about["simulated_person"] = seed = secrets.randbits(32)
@@ -178,7 +182,9 @@ class PairWriter:
             (str(one.provenance.get("method", "")) for one in personas.values() if one != PLAIN), ""
         )
         job.total = len(recipe.prompts) * len(recipe.conditions)
-        texts = asyncio.run(self._replies(job, recipe, personas))
+        seeds = {prompt: secrets.randbits(SEED_BITS) for prompt, _ in recipe.prompts}
+        about["reply_seeds"] = {person: seeds}
+        texts = asyncio.run(self._replies(job, recipe, personas, seeds))
         rows = [
             AssistantReply(
                 person=person, prompt=prompt, asked=asked, condition=c, text=texts[prompt, c]
@@ -190,9 +196,9 @@ class PairWriter:
         self._keep(job, rows, recipe.contrasts, about)
 
     async def _replies(
-        self, job: Job, recipe: Recipe, personas: dict[str, Persona]
+        self, job: Job, recipe: Recipe, personas: dict[str, Persona], seeds: dict[str, int]
     ) -> dict[tuple[str, str], str]:
-        """(prompt's id, condition) -> what that assistant says, by greedy decoding."""
+        """(prompt's id, condition) -> what that assistant says, drawn with the prompt's seed."""
         service = self._site.services[recipe.model]
         places = asyncio.Semaphore(AT_ONCE)
         texts: dict[tuple[str, str], str] = {}
@@ -203,7 +209,14 @@ class PairWriter:
                     self._go_on(job)
                     try:
                         chat: Any = [{"role": "user", "content": asked}]
-                        text = await say(service, personas[condition], chat, longest=recipe.tokens)
+                        text = await say(
+                            service,
+                            personas[condition],
+                            chat,
+                            longest=recipe.tokens,
+                            temperature=recipe.temperature,
+                            seed=seeds[prompt],
+                        )
                         break
                     except PageRefusal as refusal:
                         if refusal.reason != "busy":
