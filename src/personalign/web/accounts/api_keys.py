@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from personalign.server.keys import Key, Keys, new_secret, read_key
 from personalign.web.accounts.tables import Account, ApiKey
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import now
 from personalign.web.refusals import PageRefusal
 
@@ -79,6 +79,7 @@ def make_key(site: Site, member: Member, name: str) -> str:
     """Make a key for an account; gives it, this once. PageRefusal where it has enough."""
     number, hashed, given = new_secret()
     with site.database.writing() as session:
+        wait_for_turn(session)
         count = select(func.count()).where(ApiKey.account_id == member.id)
         if (session.scalar(count) or 0) >= MOST_KEYS:
             raise PageRefusal(409, "too_many_keys", most=MOST_KEYS)
@@ -92,6 +93,7 @@ def make_key(site: Site, member: Member, name: str) -> str:
 def revoke_key(site: Site, member: Member, number: str) -> None:
     """Revoke a key of an account's own; PageRefusal (404) for any other."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         gone = session.execute(
             delete(ApiKey).where(ApiKey.id == number, ApiKey.account_id == member.id)
         )

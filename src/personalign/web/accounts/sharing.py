@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from personalign.web.accounts.sessions import Member, hashed
 from personalign.web.accounts.tables import Account, Share
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
 from personalign.web.personas.tables import StoredPersona
 from personalign.web.privacy.forgetting import silence_personas
@@ -45,6 +45,7 @@ def make_link(site: Site, member: Member, persona_id: str) -> str:
     """A link's token for a persona of the member's own, this once; PageRefusal (404) for others."""
     token = secrets.token_urlsafe(32)
     with site.database.writing() as session:
+        wait_for_turn(session)
         persona = session.scalar(
             select(StoredPersona.id).where(
                 StoredPersona.id == persona_id, StoredPersona.account_id == member.id
@@ -86,6 +87,7 @@ def accept(site: Site, member: Member, token: str) -> str:
     member may speak with already (409).
     """
     with site.database.writing() as session:
+        wait_for_turn(session)
         found = offered(session, token, taking=True)
         if found is None:
             raise PageRefusal(404, "link_over")
@@ -115,6 +117,7 @@ def end_share(site: Site, member: Member, share_id: str) -> None:
     PageRefusal (404) for a share of others.
     """
     with site.database.writing() as session:
+        wait_for_turn(session)
         row = session.execute(
             select(Share, StoredPersona)
             .join(StoredPersona, StoredPersona.id == Share.persona_id)

@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from personalign.errors import PersonalignError, SiteError
 from personalign.web.accounts.tables import Account
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
 from personalign.web.personas.tables import Alignment, StoredPersona
 from personalign.web.questionnaire.sheets import person_of
@@ -198,6 +198,7 @@ class Aligner:
         it is of the same under way."""
         site = self._site
         with site.database.writing() as session:
+            wait_for_turn(session)
             sitting = session.scalar(
                 select(Sitting).where(Sitting.id == sitting_id, Sitting.account_id == account_id)
             )

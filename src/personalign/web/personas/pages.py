@@ -9,7 +9,7 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from personalign.web.accounts.sessions import Member
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.pages import page, see
 from personalign.web.personas.pairs import current, pairs_of, shared_with
 from personalign.web.personas.removing import remove
@@ -81,6 +81,7 @@ def delete(request: Request, member: SignedIn, persona_id: str) -> Response:
     """Delete a persona, and with it the other one that was made from the same answers."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         own = select(StoredPersona).where(StoredPersona.account_id == member.id)
         persona = session.scalar(own.where(StoredPersona.id == persona_id))
         if persona is None:

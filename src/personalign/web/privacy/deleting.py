@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from personalign.web.accounts.tables import Account
-from personalign.web.audit.log import SYSTEM, append
+from personalign.web.audit.log import SYSTEM, append, wait_for_turn
 from personalign.web.personas.tables import StoredPersona
 from personalign.web.privacy.belongings import belongings_of, delete_belongings
 from personalign.web.privacy.forgetting import forget_personas
@@ -27,6 +27,7 @@ def delete_account(site: Site, account_id: str, *, unseen_since: datetime | None
     write-ahead file, where deleted rows may still stand.
     """
     with site.database.writing() as session:
+        wait_for_turn(session)
         account = session.get(Account, account_id, with_for_update=True)
         if account is None or (unseen_since is not None and account.seen_at >= unseen_since):
             return False
@@ -34,7 +35,7 @@ def delete_account(site: Site, account_id: str, *, unseen_since: datetime | None
             select(StoredPersona).where(StoredPersona.account_id == account_id)
         ).all()
         session.expunge_all()
-        delete_belongings(session, belongings_of(session, account_id))
+        delete_belongings(session, belongings_of(session, account_id, lock=True))
         append(
             session,
             site.vault,

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, text
 
 from personalign.web.accounts.sharing import LINK_DAYS
 from personalign.web.accounts.tables import Account, BrowserSession, Share
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.chat.tables import Conversation
 from personalign.web.database.base import now
 from personalign.web.privacy.deleting import delete_account
@@ -79,6 +79,7 @@ def enforce(site: Site, moment: datetime) -> Enforced:
             mine = session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_LOCK})"))
             if not mine:
                 return Enforced()
+        wait_for_turn(session)
         counts = {what: session.execute(gone).rowcount for what, gone in past.items()}  # type: ignore[attr-defined]
         dead = session.scalars(select(Account.id).where(Account.seen_at < unseen)).all()
         done = Enforced(**counts, accounts=len(dead))

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from personalign.web.accounts.sessions import Member
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
 from personalign.web.questionnaire.tables import Consent
 from personalign.web.refusals import PageRefusal
@@ -44,6 +44,7 @@ def consent_of(session: Session, account_id: str) -> Consent | None:
 def give(site: Site, member: Member) -> None:
     """Write down that somebody agrees to today's text; agreeing twice is agreeing once."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         if consent_of(session, member.id) is not None:
             return
         session.add(
@@ -68,6 +69,7 @@ def give(site: Site, member: Member) -> None:
 def withdraw(site: Site, member: Member) -> None:
     """End every consent of somebody; where none is in force, nothing happens."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         ended = session.execute(
             update(Consent)
             .where(Consent.account_id == member.id, Consent.withdrawn_at.is_(None))

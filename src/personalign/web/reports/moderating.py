@@ -74,6 +74,7 @@ def reopen(site: Site, member: Member, report_id: str) -> bool:
 def add_note(site: Site, member: Member, report_id: str, text: str) -> None:
     """Write a note for the other moderators."""
     with site.database.writing() as session:
+        wait_for_turn(session)
         report = found_report(session, report_id)
         _add_note(session, site, member, report, text)
         _write_down(session, site, member, report, "report.noted")

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from personalign.evaluation.blind import QUESTION
 from personalign.evaluation.human import VOTES
 from personalign.web.accounts.sessions import hashed
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import now, unsealed_text
 from personalign.web.pages import page, see
 from personalign.web.refusals import PageRefusal
@@ -80,6 +80,7 @@ def begin(
     if not agreed:
         return see(f"/rate/{token}", "not_agreed")
     with site.database.writing() as session:
+        wait_for_turn(session)  # of two links of a study, too, an account begins with one
         rater = _rater(request, session, token, visitor, lock=True)
         if rater.begun:
             return see(f"/rate/{token}")
@@ -161,7 +162,7 @@ def give_vote(
     if given not in VOTES:
         raise PageRefusal(400, "not_understood")
     with site.database.writing() as session:
-        rater = _rater(request, session, token, visitor, begun=True)
+        rater = _rater(request, session, token, visitor, begun=True, lock=True)
         way = way_of(session, site.vault, rater.invitation)
         shown = way.at(place)
         if shown is None:
@@ -194,7 +195,8 @@ def finish(request: Request, token: str, visitor: Anyone) -> Response:
     """Let the votes stand."""
     site = site_of(request)
     with site.database.writing() as session:
-        rater = _rater(request, session, token, visitor, begun=True)
+        wait_for_turn(session)
+        rater = _rater(request, session, token, visitor, begun=True, lock=True)
         way = way_of(session, site.vault, rater.invitation)
         if not way.pairs or not way.complete:
             return see(f"/rate/{token}")
@@ -220,7 +222,7 @@ def _rater(
     begun: bool = False,
     lock: bool = False,
 ) -> Rater:
-    """Whose link this is; lock: nobody else may begin with it until the transaction ends.
+    """Whose link this is; lock: as of `find`.
 
     Raises PageRefusal for a link that is none or was revoked (404), one that another browser or
     account began with (403), a study that takes no votes now (409), and, where begun is asked for,
