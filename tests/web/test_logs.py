@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from personalign import web
 from personalign.web.accounts.tables import Account
 from personalign.web.audit import log as audit
 from personalign.web.chat.tables import Conversation
@@ -69,6 +72,13 @@ def test_errors_of_the_database_hide_what_was_being_written(live: LiveSite) -> N
         session.add(row)
     assert "parameters hidden" in str(failed.value)
     assert SECRET not in str(failed.value)
+
+
+def test_no_message_of_an_error_is_logged() -> None:
+    """Rooms log `without_values`: a traceback's last line is the message."""
+    for file in Path(web.__file__).parent.rglob("*.py"):
+        found = re.search(r"log\.exception|exc_info|(print|format)_exc", file.read_text("utf-8"))
+        assert found is None, (file, found)
 
 
 def _fresh(person: object) -> str:

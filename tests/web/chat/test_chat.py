@@ -378,6 +378,24 @@ def test_a_full_engine_is_told_in_its_column(
     assert sorted(reply.problem or "" for reply in replies) == ["", "busy", "too_strong"]
 
 
+def test_a_bug_is_told_in_its_column_and_logged_without_the_words(
+    live: LiveSite,
+    ann: tuple[Person, Alignment],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(_persona: Persona, messages: Any) -> list[int]:
+        raise ValueError(f"This cannot be rendered: {messages}")
+
+    who, row = ann
+    monkeypatch.setattr(live.site.services[row.model].renderer, "chat", broken)
+    ask(who, row.id, view="mine")
+    (reply,) = talks_of(live, who).rounds[0].replies
+    assert reply.problem == "broken"
+    assert "bug: ValueError" in caplog.text and "asking.py" in caplog.text
+    assert QUESTION not in caplog.text
+
+
 def test_a_deleted_persona_is_gone_and_the_conversation_says_so(live: LiveSite) -> None:
     who = live.member()
     with live.site.database.reading() as session:

@@ -132,7 +132,8 @@ def researcher(live: LiveSite) -> Person:
 
 
 def test_the_texts_are_what_each_assistant_says(live: LiveSite, researcher: Person) -> None:
-    """Asked again by their conditions in the key, the engine says the same."""
+    """Asked again by their conditions and seeds in the key, the engine says the same; without the
+    seeds it does not, so that no rater can find out beforehand who says what."""
     from personalign.evaluation.assistants import ALIGNED, MISALIGNED
     from personalign.model.generate import generate
     from personalign.model.persona import PLAIN
@@ -157,9 +158,21 @@ def test_the_texts_are_what_each_assistant_says(live: LiveSite, researcher: Pers
     for entry in key["entries"]:
         for side in ("A", "B"):
             persona = personas.get(entry[side], PLAIN)
-            said = generate(decoder, persona, pairs[entry["pair"]]["prompt"], max_new_tokens=8)
+            said = generate(
+                decoder,
+                persona,
+                pairs[entry["pair"]]["prompt"],
+                max_new_tokens=8,
+                temperature=key["about"]["temperature"],
+                seed=key["about"]["reply_seeds"][entry["person"]][entry["prompt"]],
+            )
             assert pairs[entry["pair"]][side] == said[0].strip()
     assert key["about"]["model"] == live.site.service.base
+    assert key["about"]["temperature"] > 0
+    other = written(live, researcher)
+    assert key_of(other)["about"]["reply_seeds"] != key["about"]["reply_seeds"]
+    again = {(one["prompt"], one["A"]) for one in lines_of(researcher, other, "pack.jsonl")}
+    assert not again & {(one["prompt"], one[side]) for one in pairs.values() for side in "AB"}
 
 
 def test_a_made_up_persons_study_needs_no_answers(live: LiveSite) -> None:
@@ -200,6 +213,10 @@ def test_raters_judge_the_assistant_of_their_own_answers(live: LiveSite) -> None
     assert {pair["prompt"] for pair in pairs} == set(prompts[:2])
     key = key_of(study)
     assert {entry["person"] for entry in key["entries"]} == {"rater-1", "rater-2"}
+    assert {one: len(seeds) for one, seeds in key["about"]["reply_seeds"].items()} == {
+        "rater-1": 2,
+        "rater-2": 2,
+    }
     votes = lines_of(researcher, study, "votes.jsonl")
     whose = {entry["pair"]: entry["person"] for entry in key["entries"]}
     assert len(votes) == 4 and all(whose[vote["pair"]] == vote["rater"] for vote in votes)

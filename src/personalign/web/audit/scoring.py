@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.audit.tables import ScoreRun
 from personalign.web.database.base import new_id, now, seal
+from personalign.web.refusals import without_values
 
 if TYPE_CHECKING:
     from personalign.web.site import Site
@@ -83,7 +84,7 @@ class Scoring:
         except _Stopped:
             self.state = ScoringState("failed", self.state.done, self.state.total)
         except Exception as error:
-            log.error("Scoring by group failed", exc_info=error)
+            log.error("Scoring by group failed: %s", without_values(error))
             with site.database.writing() as session:
                 append(session, site.vault, "scores.failed")
             self.state = ScoringState("failed", self.state.done, self.state.total)

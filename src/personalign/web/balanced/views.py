@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from personalign.web.personas.aligning import Stopped
+from personalign.web.refusals import without_values
 
 if TYPE_CHECKING:
     from personalign.dataset.people import Respondents
@@ -81,8 +82,10 @@ class Views:
             personas = self._aligner.make(model, people_of_views())
         except Stopped:
             raise
-        except Exception:
-            log.exception("The reference personas of %s could not be made.", model)
+        except Exception as error:
+            log.error(
+                "The reference personas of %s could not be made: %s", model, without_values(error)
+            )
             with self._lock:
                 self._failed.add(model)
                 self._making.discard(model)

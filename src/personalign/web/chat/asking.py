@@ -17,7 +17,7 @@ from personalign.errors import PersonalignError, SteeringError
 from personalign.server.refusals import Refusal
 from personalign.web.chat.speaking import LONGEST, speak
 from personalign.web.chat.talks import Reply, Round, messages_of
-from personalign.web.refusals import PageRefusal
+from personalign.web.refusals import PageRefusal, without_values
 
 if TYPE_CHECKING:
     from personalign.model.persona import Persona
@@ -151,5 +151,5 @@ def _problem(error: Exception) -> str:
     if isinstance(error, SteeringError):
         return "too_strong"
     if not isinstance(error, PersonalignError):
-        log.error("A reply failed because of a bug", exc_info=error)
+        log.error("A reply failed because of a bug: %s", without_values(error))
     return "broken"

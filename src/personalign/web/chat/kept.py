@@ -54,7 +54,10 @@ def keep(session: Session, vault: Vault, talk: Talk, persona_id: str | None) -> 
 def add_rounds(
     session: Session, vault: Vault, conversation: Conversation, rounds: Sequence[Round]
 ) -> None:
-    """Put more rounds at a kept conversation's end; replies that failed are left out."""
+    """Put more rounds at a kept conversation's end; replies that failed are left out.
+
+    conversation: locked (`conversation_of`), or made in the same transaction.
+    """
     last = session.scalar(
         select(func.max(Turn.place)).where(Turn.conversation_id == conversation.id)
     )
@@ -92,11 +95,17 @@ def rounds_of(session: Session, vault: Vault, conversation: Conversation) -> lis
     return rounds
 
 
-def conversation_of(session: Session, account_id: str, number: str) -> Conversation | None:
-    """Somebody's kept conversation; None where there is none, or it is not theirs."""
-    return session.scalar(
-        select(Conversation).where(Conversation.id == number, Conversation.account_id == account_id)
+def conversation_of(
+    session: Session, account_id: str, number: str, *, lock: bool = False
+) -> Conversation | None:
+    """Somebody's kept conversation; None where there is none, or it is not theirs.
+
+    lock: nobody else adds to it or deletes it until the transaction ends.
+    """
+    own = select(Conversation).where(
+        Conversation.id == number, Conversation.account_id == account_id
     )
+    return session.scalar(own.with_for_update() if lock else own)
 
 
 def pair_id_of(session: Session, conversation: Conversation) -> str:

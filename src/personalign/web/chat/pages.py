@@ -116,15 +116,9 @@ def keep_talk(
     """Keep a conversation: this one, as far as it is, and what is said in it from now on."""
     site = site_of(request)
     found = _talk(site, member, talk)
-    if found.kept_id is None and found.rounds:
-        with site.database.writing() as session:
-            wait_for_turn(session)
-            pair = pair_of(session, member.id, found.pair_id)
-            row = keep(session, site.vault, found, None if pair is None else pair.mine)
-            append(
-                session, site.vault, "conversation.kept", actor=member.audit_name, subject=row.id
-            )
-        found.kept_id = row.id
+    with found.keeping:
+        if found.kept_id is None and found.rounds:
+            found.kept_id = _kept(site, member, found)
     return see(f"/chat/talk/{found.id}", "talk_kept")
 
 
@@ -167,7 +161,7 @@ def delete_kept(request: Request, member: SignedIn, number: str) -> Response:
     site = site_of(request)
     with site.database.writing() as session:
         wait_for_turn(session)
-        row = conversation_of(session, member.id, number)
+        row = conversation_of(session, member.id, number, lock=True)
         if row is None:
             raise PageRefusal(404, "not_found")
         session.delete(row)
@@ -207,18 +201,29 @@ def _asked(
     return _Asked(talk, site.services[pair.model], speakers, question, choices, seed)
 
 
+def _kept(site: Site, member: Member, talk: Talk) -> str:
+    """The id of what a conversation is kept as from now on."""
+    with site.database.writing() as session:
+        wait_for_turn(session)
+        pair = pair_of(session, member.id, talk.pair_id)
+        row = keep(session, site.vault, talk, None if pair is None else pair.mine)
+        append(session, site.vault, "conversation.kept", actor=member.audit_name, subject=row.id)
+    return row.id
+
+
 def _remember(site: Site, asked: _Asked, replies: list[Reply]) -> Round:
     """Add what was said to the conversation, and to the kept one where it is kept."""
     said = Round(asked.question, tuple(replies))
     talk = asked.talk
-    talk.rounds.append(said)
-    talk.choices = asked.choices
-    site.talks.put(talk)
-    if talk.kept_id is not None:
-        with site.database.writing() as session:
-            row = conversation_of(session, talk.account_id, talk.kept_id)
-            if row is not None:
-                add_rounds(session, site.vault, row, [said])
+    with talk.keeping:
+        talk.rounds.append(said)
+        talk.choices = asked.choices
+        site.talks.put(talk)
+        if talk.kept_id is not None:
+            with site.database.writing() as session:
+                row = conversation_of(session, talk.account_id, talk.kept_id, lock=True)
+                if row is not None:
+                    add_rounds(session, site.vault, row, [said])
     return said
 
 

@@ -75,6 +75,8 @@ class Talk:
     choices: Choices = Choices()
     id: str = field(default_factory=new_id)
     touched: float = 0.0
+    keeping: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """Of whoever adds a round, or keeps all there are: a round between the two were not kept."""
 
     def messages(self, speaker: str, question: str) -> list[Message]:
         """The turns as one speaker knows them, and the new question."""

@@ -26,7 +26,7 @@ from personalign.web.database.base import new_id, now
 from personalign.web.personas.tables import Alignment, StoredPersona
 from personalign.web.questionnaire.sheets import person_of
 from personalign.web.questionnaire.tables import Sitting
-from personalign.web.refusals import PageRefusal
+from personalign.web.refusals import PageRefusal, without_values
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -168,8 +168,8 @@ class Aligner:
                 work()
             except Stopped:
                 pass
-            except Exception:
-                log.exception("Work of the aligner failed.")
+            except Exception as error:
+                log.error("Work of the aligner failed: %s", without_values(error))
 
     def _method(self, model: str) -> PersonaMethod:
         """This site's method for a model; what it has read of the model, it keeps."""
@@ -272,8 +272,8 @@ class Aligner:
             raise
         except PersonalignError as error:
             self._end_badly(number, str(error))
-        except Exception:
-            log.exception("An alignment failed because of a bug.")
+        except Exception as error:
+            log.error("An alignment failed because of a bug: %s", without_values(error))
             self._end_badly(number, "broken")
         finally:
             with self._changed:

@@ -49,14 +49,18 @@ class Belongings:
         }
 
 
-def belongings_of(session: Session, account_id: str) -> Belongings:
-    """Gather them."""
+def belongings_of(session: Session, account_id: str, *, lock: bool = False) -> Belongings:
+    """Gather them.
+
+    lock: whoever else would change one of them waits until the transaction ends. Wholes are locked
+    before their parts, as everybody does who locks both.
+    """
     root = METADATA.tables[Account.__tablename__]
     own: dict[str, list[RowMapping]] = {}
     others: dict[str, list[RowMapping]] = {}
     for table in METADATA.sorted_tables:  # what others are part of comes first
         if table is root:
-            own[root.name] = _rows(session, root, root.c.id == account_id)
+            own[root.name] = _rows(session, root, root.c.id == account_id, lock)
             continue
         names = [key.parent for key in table.foreign_keys if key.column.table is root]
         wholes = [key for key in table.foreign_keys if _is_part(key) and own.get(_whole(key))]
@@ -64,7 +68,7 @@ def belongings_of(session: Session, account_id: str) -> Belongings:
         belongs += [key.parent.in_(_keys(own[_whole(key)], key.column)) for key in wholes]
         if not belongs:
             continue
-        found = _rows(session, table, or_(*belongs))
+        found = _rows(session, table, or_(*belongs), lock)
         for row in found:
             if any(row[name.name] not in (None, account_id) for name in names):
                 others.setdefault(table.name, []).append(row)
@@ -83,9 +87,9 @@ def delete_belongings(session: Session, belongings: Belongings) -> None:
             session.execute(delete(table).where(and_(*same)))
 
 
-def _rows(session: Session, table: Table, condition: Any) -> list[RowMapping]:
+def _rows(session: Session, table: Table, condition: Any, lock: bool) -> list[RowMapping]:
     query = select(table).where(condition).order_by(*table.primary_key)
-    return list(session.execute(query).mappings())
+    return list(session.execute(query.with_for_update() if lock else query).mappings())
 
 
 def _part_of_others(table: Table, row: RowMapping, others: Rows) -> bool:

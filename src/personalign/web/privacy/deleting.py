@@ -47,7 +47,7 @@ def delete_account(
             select(StoredPersona).where(StoredPersona.account_id == account_id)
         ).all()
         session.expunge_all()
-        delete_belongings(session, belongings_of(session, account_id))
+        delete_belongings(session, belongings_of(session, account_id, lock=True))
         append(
             session,
             site.vault,

@@ -72,7 +72,9 @@ def tell(
     except AboutError as error:
         return _page(request, member, sitting_id, problem=str(error), age=age, sex=sex)
     with site.database.writing() as session:
-        keep_about(site.vault, _finished(own_sitting(session, member, sitting_id)), about)
+        keep_about(
+            site.vault, _finished(own_sitting(session, member, sitting_id, lock=True)), about
+        )
     return see(f"/profile/{sitting_id}", "about_kept")
 
 

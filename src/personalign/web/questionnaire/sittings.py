@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from personalign.dataset.answers import AnswerSheet
 from personalign.errors import AnswersError
+from personalign.web.accounts.tables import Account
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
 from personalign.web.questionnaire.about import About, keep_about
@@ -37,6 +38,8 @@ def begin(site: Site, member: Member, form: str) -> str:
     if form not in FORMS:
         raise PageRefusal(400, "not_understood")
     with site.database.writing() as session:
+        own = select(Account.id).where(Account.id == member.id)
+        session.execute(own.with_for_update(key_share=True))  # sent twice, it is begun once
         empty = session.scalars(
             select(Sitting.id).where(
                 Sitting.account_id == member.id,
@@ -64,11 +67,15 @@ def begin(site: Site, member: Member, form: str) -> str:
         return sitting.id
 
 
-def own_sitting(session: Session, member: Member, sitting_id: str) -> Sitting:
-    """A sitting of somebody's own; anything else is not there."""
-    found = session.scalars(
-        select(Sitting).where(Sitting.id == sitting_id, Sitting.account_id == member.id)
-    ).first()
+def own_sitting(
+    session: Session, member: Member, sitting_id: str, *, lock: bool = False
+) -> Sitting:
+    """A sitting of somebody's own; anything else is not there.
+
+    lock: nobody else changes it or its answers until the transaction ends.
+    """
+    own = select(Sitting).where(Sitting.id == sitting_id, Sitting.account_id == member.id)
+    found = session.scalars(own.with_for_update() if lock else own).first()
     if found is None:
         raise PageRefusal(404, "not_found")
     return found
@@ -154,7 +161,7 @@ def finish(site: Site, member: Member, sitting_id: str, about: About) -> None:
     """End a sitting in which enough is answered; finishing twice is finishing once."""
     with site.database.writing() as session:
         wait_for_turn(session)
-        sitting = own_sitting(session, member, sitting_id)
+        sitting = own_sitting(session, member, sitting_id, lock=True)
         if sitting.finished_at is not None:
             return
         sheet = read_sheet(session, site.vault, sitting)
@@ -176,7 +183,7 @@ def remove(site: Site, member: Member, sitting_id: str) -> None:
     """Delete a sitting with its answers; personas made from it stay until they are deleted."""
     with site.database.writing() as session:
         wait_for_turn(session)
-        session.delete(own_sitting(session, member, sitting_id))
+        session.delete(own_sitting(session, member, sitting_id, lock=True))
         append(
             session,
             site.vault,
@@ -187,7 +194,8 @@ def remove(site: Site, member: Member, sitting_id: str) -> None:
 
 
 def _unfinished(session: Session, member: Member, sitting_id: str) -> Sitting:
-    sitting = own_sitting(session, member, sitting_id)
+    """An own sitting that is not finished, nor will be before the transaction ends."""
+    sitting = own_sitting(session, member, sitting_id, lock=True)
     if sitting.finished_at is not None:
         raise PageRefusal(409, "finished")
     return sitting

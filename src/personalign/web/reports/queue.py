@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from personalign.web.accounts.sessions import Member
 from personalign.web.accounts.tables import Account
-from personalign.web.audit.log import append
+from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import unsealed_text
 from personalign.web.pages import page, see
 from personalign.web.paging import PageNumber, paged
@@ -79,6 +79,7 @@ def look(request: Request, member: Moderator, report_id: str) -> Response:
     """One report; that it was read is written down."""
     site = site_of(request)
     with site.database.writing() as session:
+        wait_for_turn(session)
         report = found_report(session, report_id)
         append(
             session,

@@ -85,15 +85,22 @@ def invited(session: Session, study: Study) -> list[Invited]:
 def find(session: Session, token: str, *, lock: bool = False) -> tuple[Invitation, Study] | None:
     """The link of a token and its study; None where there is none or it was revoked.
 
-    lock: whether other transactions wait for this one before they lock it.
+    lock: until the transaction ends nobody else changes the link, or closes or deletes the study.
     """
     wanted = (
         select(Invitation, Study)
         .join(Study, Study.id == Invitation.study_id)
         .where(Invitation.token_hash == hashed(token), Invitation.revoked_at.is_(None))
     )
-    row = session.execute(wanted.with_for_update(of=Invitation) if lock else wanted).first()
-    return None if row is None else (row[0], row[1])
+    row = session.execute(wanted).first()
+    if row is None or not lock:
+        return None if row is None else (row[0], row[1])
+    # the whole before its part, as deleting goes; each is read again when it is locked
+    study = session.get(Study, row[1].id, with_for_update={"read": True})
+    invitation = session.get(Invitation, row[0].id, with_for_update=True)
+    if study is None or invitation is None or invitation.revoked_at is not None:
+        return None
+    return invitation, study
 
 
 def links(address: str, tokens: Sequence[str]) -> list[str]:

@@ -99,7 +99,7 @@ def packs_of(session: Session, study_id: str) -> Sequence[Pack]:
 
 
 def key_of(vault: Vault, packs: Sequence[Pack]) -> Key:
-    """The keys of a study's packs as one; each pack's seed stands beside its person.
+    """The keys of a study's packs as one; each pack's seeds stand beside its person.
 
     Raises EvaluationError where there is no pack.
     """
@@ -109,6 +109,9 @@ def key_of(vault: Vault, packs: Sequence[Pack]) -> Key:
     about = dict(keys[0].about)
     if len({key.seed for key in keys}) > 1:
         about["seeds"] = {key.entries[0].person: key.seed for key in keys}
+        about["reply_seeds"] = {
+            person: seeds for key in keys for person, seeds in key.about["reply_seeds"].items()
+        }
     return Key(
         contrasts=tuple(dict.fromkeys(contrast for key in keys for contrast in key.contrasts)),
         seed=keys[0].seed,

@@ -108,8 +108,7 @@ def make_links(
     """Make links and show them, this once."""
     site = site_of(request)
     with site.database.writing() as session:
-        wait_for_turn(session)
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         tokens = invite(session, study, many)
         _write_down(session, site, member, study, "study.links", links=len(tokens))
     return _shown(request, study_id, member, tokens=tokens)
@@ -138,8 +137,7 @@ def revoke(request: Request, study_id: str, invitation_id: str, member: Research
     """Let a link lead nowhere; votes given with it stay, so that nobody can pick votes."""
     site = site_of(request)
     with site.database.writing() as session:
-        wait_for_turn(session)
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         found = session.scalar(
             select(Invitation).where(
                 Invitation.id == invitation_id, Invitation.study_id == study.id
@@ -158,7 +156,7 @@ def write_again(request: Request, study_id: str, member: Researcher) -> Response
     """Have the pairs written once more, where that failed or was cut short."""
     site = site_of(request)
     with site.database.writing() as session:
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         if study.state == "ready":
             return see(f"/studies/{study_id}")
         study.state = "making"
@@ -171,8 +169,7 @@ def close(request: Request, study_id: str, member: Researcher) -> Response:
     """Take no more votes."""
     site = site_of(request)
     with site.database.writing() as session:
-        wait_for_turn(session)
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         if study.closed_at is None:
             study.closed_at = now()
             _write_down(session, site, member, study, "study.closed")
@@ -184,8 +181,7 @@ def reopen(request: Request, study_id: str, member: Researcher) -> Response:
     """Take votes again."""
     site = site_of(request)
     with site.database.writing() as session:
-        wait_for_turn(session)
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         if study.closed_at is not None:
             study.closed_at = None
             known = study.key_given_at is not None
@@ -202,8 +198,7 @@ def delete(
     if not sure:
         return see(f"/studies/{study_id}", "not_sure")
     with site.database.writing() as session:
-        wait_for_turn(session)
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         _write_down(session, site, member, study, "study.deleted")
         session.delete(study)
     return see("/studies", "study_deleted")
@@ -216,8 +211,7 @@ def take_away(request: Request, study_id: str, name: str, member: Researcher) ->
     if name not in FILES:
         raise PageRefusal(404, "not_found")
     with site.database.writing() as session:
-        wait_for_turn(session)
-        study = own_study(session, member, study_id)
+        study = _study_to_change(session, member, study_id)
         if name in AFTER_CLOSING and study.closed_at is None:
             raise PageRefusal(409, "study_open")
         if name == "key.json" and study.key_given_at is None:
@@ -228,12 +222,21 @@ def take_away(request: Request, study_id: str, name: str, member: Researcher) ->
     return _file(name, FILES[name], text)
 
 
-def own_study(session: Session, member: Member, study_id: str) -> Study:
-    """A researcher's own study; of anybody else's they are told that it is not there."""
-    found = session.scalar(select(Study).where(Study.id == study_id, Study.account_id == member.id))
+def own_study(session: Session, member: Member, study_id: str, *, lock: bool = False) -> Study:
+    """A researcher's own study; of anybody else's they are told that it is not there.
+
+    lock: until the transaction ends nobody else changes it or votes in it.
+    """
+    own = select(Study).where(Study.id == study_id, Study.account_id == member.id)
+    found = session.scalar(own.with_for_update() if lock else own)
     if found is None:
         raise PageRefusal(404, "not_found")
     return found
+
+
+def _study_to_change(session: Session, member: Member, study_id: str) -> Study:
+    wait_for_turn(session)
+    return own_study(session, member, study_id, lock=True)
 
 
 def _shown(

@@ -81,7 +81,7 @@ def begin(
     if not agreed:
         return see(f"/rate/{token}", "not_agreed")
     with site.database.writing() as session:
-        wait_for_turn(session)
+        wait_for_turn(session)  # of two links of a study, too, an account begins with one
         rater = _rater(request, session, token, visitor, lock=True)
         if rater.begun:
             return see(f"/rate/{token}")
@@ -163,7 +163,7 @@ def give_vote(
     if given not in VOTES:
         raise PageRefusal(400, "not_understood")
     with site.database.writing() as session:
-        rater = _rater(request, session, token, visitor, begun=True)
+        rater = _rater(request, session, token, visitor, begun=True, lock=True)
         way = way_of(session, site.vault, rater.invitation)
         shown = way.at(place)
         if shown is None:
@@ -197,7 +197,7 @@ def finish(request: Request, token: str, visitor: Anyone) -> Response:
     site = site_of(request)
     with site.database.writing() as session:
         wait_for_turn(session)
-        rater = _rater(request, session, token, visitor, begun=True)
+        rater = _rater(request, session, token, visitor, begun=True, lock=True)
         way = way_of(session, site.vault, rater.invitation)
         if not way.pairs or not way.complete:
             return see(f"/rate/{token}")
@@ -223,7 +223,7 @@ def _rater(
     begun: bool = False,
     lock: bool = False,
 ) -> Rater:
-    """Whose link this is; lock: nobody else may begin with it until the transaction ends.
+    """Whose link this is; lock: as of `find`.
 
     Raises PageRefusal for a link that is none or was revoked (404), one that another browser or
     account began with (403), a study that takes no votes now (409), and, where begun is asked for,

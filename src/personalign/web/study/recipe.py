@@ -11,6 +11,7 @@ from personalign.errors import EvaluationError
 from personalign.evaluation.assistants import CONDITIONS
 from personalign.evaluation.blind import check_contrasts
 from personalign.evaluation.general_prompts import Prompt
+from personalign.web.chat.asking import TEMPERATURE
 
 MOST_PROMPTS, LONGEST_PROMPT = 60, 2000
 """Prompts of one study, and characters of one."""
@@ -25,7 +26,7 @@ the rater who judges it."""
 
 @dataclass(frozen=True)
 class Recipe:
-    """Prompts, contrasts, and whose values; the seed is none of it, it stands in the key alone."""
+    """Prompts, contrasts, and whose values; seeds are none of it, they stand in the key alone."""
 
     prompts: tuple[tuple[str, str], ...]
     """(id, text)."""
@@ -37,6 +38,8 @@ class Recipe:
     """What this site calls the model."""
     tokens: int
     """Longest reply."""
+    temperature: float = TEMPERATURE
+    """At which words are drawn: the most probable ones anybody could have the model say again."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.prompts) <= MOST_PROMPTS:

@@ -27,7 +27,7 @@ from personalign.server.refusals import Refusal
 from personalign.web.audit.log import wait_for_turn
 from personalign.web.chat.speaking import say
 from personalign.web.database.base import seal, unsealed_text
-from personalign.web.refusals import PageRefusal
+from personalign.web.refusals import PageRefusal, without_values
 from personalign.web.study.packs import keep_packs, packs_of, pairs_in
 from personalign.web.study.recipe import Recipe, recipe_in
 from personalign.web.study.speakers import simulated_speakers, stored_speakers
@@ -48,6 +48,9 @@ AT_ONCE = 4
 
 TRY_AGAIN_SECONDS = 1.0
 """After which a full engine is asked again."""
+
+SEED_BITS = 63
+"""Of a reply's seed, all an engine takes: a rater who may write with seeds cannot try them all."""
 
 
 @dataclass
@@ -134,8 +137,9 @@ class PairWriter:
         while (job := self._waiting.get()) is not None:
             try:
                 self._write_or_tell(job)
-            except Exception:  # not even the failure could be kept: the study says it stopped
-                log.exception("The failure of a study's pairs could not be kept.")
+            except Exception as error:  # not even the failure could be kept: it says it stopped
+                told = without_values(error)
+                log.error("The failure of a study's pairs could not be kept: %s", told)
             if job.problem is None:
                 self._jobs.pop(job.name, None)
 
@@ -146,8 +150,8 @@ class PairWriter:
             return
         except (PersonalignError, Refusal) as error:
             self._fail(job, str(error))
-        except Exception:
-            log.exception("Pairs could not be written because of a bug.")
+        except Exception as error:
+            log.error("Pairs could not be written because of a bug: %s", without_values(error))
             self._fail(job, "")
 
     def _write(self, job: Job) -> None:
@@ -168,6 +172,7 @@ class PairWriter:
             "model": recipe.model,
             "values": recipe.source,
             "max_tokens": recipe.tokens,
+            "temperature": recipe.temperature,
         }
         if recipe.source == "simulated":
             about["simulated_person"] = seed = secrets.randbits(32)
@@ -178,7 +183,9 @@ class PairWriter:
             (str(one.provenance.get("method", "")) for one in personas.values() if one != PLAIN), ""
         )
         job.total = len(recipe.prompts) * len(recipe.conditions)
-        texts = asyncio.run(self._replies(job, recipe, personas))
+        seeds = {prompt: secrets.randbits(SEED_BITS) for prompt, _ in recipe.prompts}
+        about["reply_seeds"] = {person: seeds}
+        texts = asyncio.run(self._replies(job, recipe, personas, seeds))
         rows = [
             AssistantReply(
                 person=person, prompt=prompt, asked=asked, condition=c, text=texts[prompt, c]
@@ -190,9 +197,9 @@ class PairWriter:
         self._keep(job, rows, recipe.contrasts, about)
 
     async def _replies(
-        self, job: Job, recipe: Recipe, personas: dict[str, Persona]
+        self, job: Job, recipe: Recipe, personas: dict[str, Persona], seeds: dict[str, int]
     ) -> dict[tuple[str, str], str]:
-        """(prompt's id, condition) -> what that assistant says, by greedy decoding."""
+        """(prompt's id, condition) -> what that assistant says, drawn with the prompt's seed."""
         service = self._site.services[recipe.model]
         places = asyncio.Semaphore(AT_ONCE)
         texts: dict[tuple[str, str], str] = {}
@@ -203,7 +210,14 @@ class PairWriter:
                     self._go_on(job)
                     try:
                         chat: Any = [{"role": "user", "content": asked}]
-                        text = await say(service, personas[condition], chat, longest=recipe.tokens)
+                        text = await say(
+                            service,
+                            personas[condition],
+                            chat,
+                            longest=recipe.tokens,
+                            temperature=recipe.temperature,
+                            seed=seeds[prompt],
+                        )
                         break
                     except PageRefusal as refusal:
                         if refusal.reason != "busy":
