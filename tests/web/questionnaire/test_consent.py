@@ -51,11 +51,12 @@ def test_the_text_tells_what_there_is_to_tell(live: LiveSite) -> None:
 def test_nothing_is_reached_without_it(live: LiveSite) -> None:
     other, person = consenting(live), live.member()
     sitting = finished(other)
-    for path in ("/questionnaire", f"/questionnaire/{sitting}", f"/profile/{sitting}"):
+    rooms = ("questionnaire", "profile", "align")
+    for path in ("/questionnaire", *(f"/{room}/{sitting}" for room in rooms)):
         person.get(path)
         assert place(person)[0] == f"/consent?next={path}"
     person.get("/consent")
-    for path in ("/questionnaire", f"/questionnaire/{sitting}?page=1"):
+    for path in ("/questionnaire", f"/questionnaire/{sitting}?page=1", f"/align/{sitting}"):
         person.post(path, 403, form="120")
     assert "consent.given" not in actions(live, person)
     person.get("/questionnaire")
