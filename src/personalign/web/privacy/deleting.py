@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from personalign.web.accounts.tables import Account
+from personalign.web.accounts.tables import Account, ApiKey
 from personalign.web.audit.log import SYSTEM, append
 from personalign.web.personas.tables import StoredPersona
 from personalign.web.privacy.belongings import belongings_of, delete_belongings
@@ -23,8 +23,8 @@ def delete_account(site: Site, account_id: str, *, unseen_since: datetime | None
 
     unseen_since: only if nobody has come since then, and written down as the site's own doing.
     First the rows go, in one transaction with the audit log's entry: from then on its sessions,
-    keys and shares open nothing. Then what rooms and engines hold in memory goes, and SQLite's
-    write-ahead file, where deleted rows may still stand.
+    keys and shares open nothing. Then replies being written for it end, what rooms and engines hold
+    in memory goes, and SQLite's write-ahead file, where deleted rows may still stand.
     """
     with site.database.writing() as session:
         account = session.get(Account, account_id, with_for_update=True)
@@ -33,6 +33,7 @@ def delete_account(site: Site, account_id: str, *, unseen_since: datetime | None
         personas = session.scalars(
             select(StoredPersona).where(StoredPersona.account_id == account_id)
         ).all()
+        keys = session.scalars(select(ApiKey.id).where(ApiKey.account_id == account_id)).all()
         session.expunge_all()
         delete_belongings(session, belongings_of(session, account_id))
         append(
@@ -42,6 +43,7 @@ def delete_account(site: Site, account_id: str, *, unseen_since: datetime | None
             actor=account.audit_name if unseen_since is None else SYSTEM,
             subject=account.audit_name,
         )
+    site.silence(keys)
     for forget in site.forget:
         forget(account_id)
     forget_personas(site, personas)

@@ -34,7 +34,7 @@ def consent_of(session: Session, account_id: str) -> Consent | None:
     ).first()
 
 
-def who_consents() -> Select[tuple[str]]:
+def who_consents() -> Select[str]:
     """A query for the ids of the accounts whose consent to today's text is in force."""
     return select(Consent.account_id).where(_in_force())
 

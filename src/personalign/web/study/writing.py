@@ -120,6 +120,7 @@ class PairWriter:
         for job in list(self._jobs.values()):
             if job.account_id == account_id:
                 job.unwanted = True
+        self._site.silence([account_id])
 
     def close(self) -> None:
         """Stop at the next reply; what waits is begun again by who wants it."""
@@ -202,7 +203,14 @@ class PairWriter:
                     self._go_on(job)
                     try:
                         chat: Any = [{"role": "user", "content": asked}]
-                        text = await say(service, personas[condition], chat, longest=recipe.tokens)
+                        text = await say(
+                            service,
+                            personas[condition],
+                            chat,
+                            longest=recipe.tokens,
+                            owner=job.account_id,
+                            still=lambda: not job.unwanted,
+                        )
                         break
                     except PageRefusal as refusal:
                         if refusal.reason != "busy":
