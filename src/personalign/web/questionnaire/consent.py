@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from personalign.web.accounts.sessions import Member
     from personalign.web.site import Site
 
-VERSION = "1"
+VERSION = "2"
 """Of the text in texts/*/consent.toml; raise it when the text says something else."""
 
 POINTS = ("stored", "why", "long", "seen", "delete", "withdraw_right", "careless", "operator")
