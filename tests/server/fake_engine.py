@@ -8,7 +8,7 @@ what happens in the middle of a reply. No logprobs, no top_k.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -84,17 +84,18 @@ class FakeEngine:
     def alive(self) -> bool:
         return self.thread.is_alive()
 
-    def cancel(self, personas: Sequence[Persona]) -> int:
+    def cancel(self, personas: Sequence[Persona] = (), owners: Collection[str] = ()) -> int:
         """By equality: whoever asks here asks at one strength."""
         with self.changed:
             rows = [*self.waiting, *(row.ticket for row in self.running)]
-            found = [ticket for ticket in rows if ticket.request.persona in personas]
+            asked = [(ticket, ticket.request) for ticket in rows]
+        found = [one for one, of in asked if of.persona in personas or of.owner in {*owners} - {""}]
         for ticket in found:
             ticket.cancel()
         return len(found)
 
-    def forget(self, personas: Sequence[Persona]) -> int:
-        return self.cancel(personas)
+    def forget(self, personas: Sequence[Persona] = (), owners: Collection[str] = ()) -> int:
+        return self.cancel(personas, owners)
 
     def close(self, *, drain: bool) -> None:
         with self.changed:

@@ -23,11 +23,13 @@ def test_their_replies_end_at_any_strength_and_others_go_on() -> None:
         bens = engine.submit(engine.request(ben, LONG, max_new_tokens=40))
         anns = [
             engine.submit(engine.request(ann.with_alpha(alpha), LONG, max_new_tokens=10_000))
-            for alpha in (1.0, -2.0, 0.5)  # the last one waits
+            for alpha in (1.0, -2.0, 0.5)  # the last one waits, and so does
         ]
+        bobs = engine.submit(engine.request(PLAIN, LONG, max_new_tokens=10_000, owner="bob"))
         until(lambda: engine.stats().running == 4, "running")
         assert engine.cancel([ann, PLAIN]) == 3, "the model as it is belongs to nobody"
-        for ticket in anns:
+        assert engine.cancel(owners=["bob", ""]) == 1, "nor is it anybody's who is not named"
+        for ticket in (*anns, bobs):
             assert list(ticket)[-1].finish == "cancelled"
         for ticket, persona in ((plain, PLAIN), (bens, ben)):
             assert ticket.text() == generate(loud(), persona, LONG, max_new_tokens=40)[0]

@@ -12,6 +12,7 @@ from personalign.web.accounts.tables import AccountRole, ApiKey, Share
 from personalign.web.chat.tables import Conversation, Turn
 from personalign.web.database.base import Base, new_id, now, seal
 from personalign.web.personas.tables import Alignment, StoredPersona
+from personalign.web.questionnaire.consent import VERSION
 from personalign.web.questionnaire.tables import Answer, Consent, Sitting
 from personalign.web.reports.tables import Report, ReportNote
 from personalign.web.site import Site
@@ -74,7 +75,7 @@ def _answers(session: Session, site: Site, account_id: str, persona: StoredPerso
     _put(
         session,
         site,
-        Consent(id=new_id(), account_id=account_id, version="1", language="en", given_at=now()),
+        Consent(id=new_id(), account_id=account_id, version=VERSION, language="en", given_at=now()),
         Alignment(
             id=new_id(),
             account_id=account_id,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -175,15 +175,16 @@ class Engine:
         with self._gate.visit():
             yield self.decoder
 
-    def cancel(self, personas: Sequence[Persona]) -> int:
-        """End what is being written as one of these personas, however strongly; how many replies.
+    def cancel(self, personas: Sequence[Persona] = (), owners: Collection[str] = ()) -> int:
+        """End what is being written as one of these personas, however strongly, or for one of these
+        owners, whoever speaks; how many replies.
 
         Whoever waits for one gets a last piece that says 'cancelled'.
         """
         with self._gate.visit(), torch.inference_mode():
-            return self._loop.cancel(_among(personas))
+            return self._loop.cancel(_among(personas, owners))
 
-    def forget(self, personas: Sequence[Persona]) -> int:
+    def forget(self, personas: Sequence[Persona] = (), owners: Collection[str] = ()) -> int:
         """The same, and then nothing of these personas or their chats is left on the device.
 
         Slots go by a hash of the push and its strength, kept beginnings of prompts by one of the
@@ -191,7 +192,7 @@ class Engine:
         too. So whatever no running reply needs is overwritten; others' is made again as they ask.
         """
         with self._gate.visit(), torch.inference_mode():
-            ended = self._loop.cancel(_among(personas))
+            ended = self._loop.cancel(_among(personas, owners))
             self._loop.forget()
             self._adapters.clear()
         return ended
@@ -303,10 +304,12 @@ class Engine:
         return adapter
 
 
-def _among(personas: Sequence[Persona]) -> Callable[[Persona], bool]:
-    """Whether a persona is one of these at some strength; the model as it is never is."""
+def _among(personas: Sequence[Persona], owners: Collection[str]) -> Callable[[Request], bool]:
+    """Whether a request is for one of these personas at some strength (the model as it is never is
+    one), or one of these owners."""
     made = {_made_of(persona) for persona in personas} - {_made_of(PLAIN)}
-    return lambda persona: _made_of(persona) in made
+    named = set(owners) - {""}
+    return lambda request: _made_of(request.persona) in made or request.owner in named
 
 
 def _made_of(persona: Persona) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from personalign.server.inflow import bounded_body, declared_length, discard
 from personalign.server.keys import ANYONE, Key
-from personalign.server.refusals import Refusal
+from personalign.server.refusals import Refusal, unauthorised
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,10 +89,10 @@ class Guard:
             return ANYONE
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not given.strip():
-            raise _unauthorised("No API key was sent; send it as 'Authorization: Bearer pa-...'.")
+            raise unauthorised("No API key was sent; send it as 'Authorization: Bearer pa-...'.")
         key = await asyncio.to_thread(self.entrance.keys.find, given.strip())
         if key is None:
-            raise _unauthorised("The API key is not known or was revoked; ask for a new one.")
+            raise unauthorised("The API key is not known or was revoked; ask for a new one.")
         return key
 
     def _check_length(self, request: Request) -> None:
@@ -126,10 +126,6 @@ def _shutting_down() -> Refusal:
         code="shutting_down",
         retry_after=5,
     )
-
-
-def _unauthorised(sentence: str) -> Refusal:
-    return Refusal(401, sentence, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
 
 
 def _too_large(most: int) -> Refusal:

@@ -95,6 +95,9 @@ class Keys(Protocol):
     def find(self, given: str) -> Key | None:
         """The key that was given, or None where there is no such key; may be called in threads."""
 
+    def holds(self, key: Key) -> bool:
+        """Whether a key that was found is still there; may be called in threads."""
+
 
 ANYONE = Key("", "anyone", "", scopes=("admin",))
 """Who asks a server that has no keys."""
@@ -203,6 +206,12 @@ class KeyRing:
         if read is None or key is None or not hmac.compare_digest(key.hash, read[1]):
             return None
         return key
+
+    def holds(self, key: Key) -> bool:
+        """Whether a key that was found is still there."""
+        self._refresh()
+        kept = self._keys.get(key.id)
+        return kept is not None and kept.hash == key.hash
 
     def _refresh(self) -> None:
         with self._lock:

@@ -23,14 +23,13 @@ from personalign.model.adapters import Adapter
 from personalign.model.residual import Site
 from personalign.model.steer import not_finite
 from personalign.server.prefixes import BLOCK, PrefixCache, block_keys
-from personalign.server.requests import Finish, Piece
+from personalign.server.requests import Finish, Piece, Request
 from personalign.server.rows import RaggedRows, Row, Rows, SoloRows
 from personalign.server.sampling import choose, logprobs_of
 from personalign.server.slots import SlotTable
 
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
-    from personalign.model.persona import Persona
 
 log = logging.getLogger(__name__)
 
@@ -150,12 +149,12 @@ class StepLoop:
                 if self.dropping or row.ticket.cancelled:
                     self._end(batch, row, Piece(-1, "", finish="cancelled"))
 
-    def cancel(self, those: Callable[[Persona], bool]) -> int:
-        """End what waits and runs as those personas, between two turns; how many rows."""
+    def cancel(self, those: Callable[[Request], bool]) -> int:
+        """End those of what waits and runs, between two turns; how many rows."""
         with self.lock:
             rows = [one.row for one in self.waiting]
         rows += [row for batch in self._batches.values() for row in batch.rows.members]
-        found = [row for row in rows if those(row.ticket.request.persona)]
+        found = [row for row in rows if those(row.ticket.request)]
         for row in found:
             row.ticket.cancel()
         self._let_go()

@@ -18,7 +18,7 @@ from personalign.server.bodies import ChatBody, CompletionBody
 from personalign.server.keys import Key
 from personalign.server.model_names import Choice, parse_choice, unknown_model
 from personalign.server.objects import ChatCompletion, Completion, Model, ModelList, errors
-from personalign.server.refusals import Refusal
+from personalign.server.refusals import Refusal, unauthorised
 from personalign.server.replies import Reply
 from personalign.server.requests import Request as EngineRequest
 from personalign.server.requests import Ticket
@@ -90,7 +90,7 @@ async def chat_completions(request: Request, body: ChatBody, key: Chatter) -> Re
     longest = _longest(service, body.longest, MAX_NEW_TOKENS, "max_completion_tokens")
     choice, persona = await _who(service, body, key)
     prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
-    ticket = await _submit(service, body, persona, prompt, longest, body.alternatives)
+    ticket = await _submit(service, body, key, persona, prompt, longest, body.alternatives)
     await _still(service, key, choice, persona, body.model)
     wire = ChatWire(
         choice.model_name(service.base),
@@ -114,7 +114,7 @@ async def completions(request: Request, body: CompletionBody, key: Chatter) -> R
     longest = _longest(service, body.max_tokens, TEXT_TOKENS, "max_tokens")
     choice, persona = await _who(service, body, key)
     prompt = await service.renderer.text(persona, body.text_or_ids)
-    ticket = await _submit(service, body, persona, prompt, longest, body.logprobs)
+    ticket = await _submit(service, body, key, persona, prompt, longest, body.logprobs)
     await _still(service, key, choice, persona, body.model)
     wire = TextWire(
         choice.model_name(service.base),
@@ -145,6 +145,7 @@ async def _who(
 async def _submit(
     service: Service,
     body: ChatBody | CompletionBody,
+    key: Key,
     persona: Persona,
     prompt: tuple[int, ...],
     longest: int,
@@ -162,6 +163,7 @@ async def _submit(
         seed=secrets.randbits(63) if body.seed is None else body.seed % 2**63,
         stop=body.stops,
         logprobs=logprobs,
+        owner=key.id,
     )
     try:
         return await asyncio.to_thread(service.engine.submit, wanted)
@@ -175,11 +177,15 @@ async def _submit(
 
 
 async def _still(service: Service, key: Key, choice: Choice, persona: Persona, model: str) -> None:
-    """Refusal (404) where the key may not see the persona any more.
+    """Refusal where the key was revoked (401) or may not see the persona any more (404).
 
-    Whoever takes a persona from somebody ends the replies that the engine has then; so it is looked
-    at again once the engine has this one.
+    Whoever takes a key or a persona from somebody ends the replies that the engine has then; so it
+    is looked at again once the engine has this one.
     """
+    keys = service.entrance.keys
+    if keys is not None and not await asyncio.to_thread(keys.holds, key):
+        await asyncio.to_thread(service.engine.forget, (), [key.id])
+        raise unauthorised("The API key was revoked; ask for a new one.")
     name = choice.persona
     if name is not None and not await asyncio.to_thread(service.personas.seen_by, key, name):
         await asyncio.to_thread(service.engine.forget, [persona])

@@ -85,6 +85,11 @@ class Refusal(Exception):
         return JSONResponse(self.body, self.status, headers=self.headers)
 
 
+def unauthorised(sentence: str) -> Refusal:
+    """The refusal of who shows no key, or none that counts."""
+    return Refusal(401, sentence, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+
+
 def refusal_of(error: Exception) -> Refusal:
     """What to say of an error met while answering; bugs are logged, and not told in detail."""
     if isinstance(error, Refusal):

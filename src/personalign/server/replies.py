@@ -84,8 +84,8 @@ class Reply:
                 if piece.finish == "cancelled":
                     raise Refusal(
                         503,
-                        "The server ended this reply before it was whole, since it is shutting "
-                        "down; send the request again.",
+                        "The server ended this reply before it was whole: it is shutting down, or "
+                        "your key or the persona was taken back; send the request again.",
                         code="shutting_down",
                         retry_after=5,
                     )

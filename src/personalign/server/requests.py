@@ -48,6 +48,9 @@ class Request:
     """Texts that end the reply; it goes as far as the first of them, without it."""
     logprobs: int | None = None
     """Log-probabilities wanted: None, or how many alternatives a token (0: the token's own)."""
+    owner: str = ""
+    """What it is written for, such as a key's id: whoever takes that away ends it by this name
+    (`Engine.cancel`). "" is nobody's."""
 
     def __post_init__(self) -> None:
         Sampling(self.max_new_tokens, self.temperature, self.top_p)  # checks the three

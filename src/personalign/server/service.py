@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -37,10 +37,10 @@ class ServingEngine(Protocol):
     def submit(self, request: Request) -> Ticket:
         """Take a request; EngineFull where the queue is full."""
 
-    def cancel(self, personas: Sequence[Persona]) -> int:
-        """End what is being written as these personas; how many replies."""
+    def cancel(self, personas: Sequence[Persona] = (), owners: Collection[str] = ()) -> int:
+        """End what is being written as these personas or for these owners; how many replies."""
 
-    def forget(self, personas: Sequence[Persona]) -> int:
+    def forget(self, personas: Sequence[Persona] = (), owners: Collection[str] = ()) -> int:
         """The same, and leave nothing of them on the device."""
 
     def alone(self) -> AbstractContextManager[Decoder]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -61,13 +61,19 @@ class Site:
         self.forget.append(self.pair_writer.forget)
         self.aligner = Aligner(self)
         self.views = Views(self.aligner)
-        self.talks = Talks()
+        self.talks = Talks(self.silence)
         self.forget += [self.aligner.forget, self.talks.forget]
 
     @property
     def service(self) -> Service:
         """The first model's."""
         return next(iter(self.services.values()))
+
+    def silence(self, owners: Collection[str]) -> None:
+        """End the replies that are being written for these, of all models: keys' ids, talks' ids,
+        or accounts' ids for what studies write."""
+        for service in self.services.values():
+            service.engine.cancel(owners=owners)
 
     def close(self) -> None:
         """End what runs beside the pages, close the database; the services are their owner's."""

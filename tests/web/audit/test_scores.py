@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from personalign.dataset.people import Respondents
 from personalign.dataset.simulate import simulate
@@ -21,9 +21,11 @@ from personalign.model.decoder import Decoder
 from personalign.model.persona import Persona
 from personalign.web.accounts.sessions import new_account
 from personalign.web.accounts.tables import Account
+from personalign.web.audit import scores
 from personalign.web.audit.scores import (
     MINIMUM,
     ModelScores,
+    ask_personas,
     from_text,
     group_table,
     score_by_group,
@@ -31,6 +33,8 @@ from personalign.web.audit.scores import (
 )
 from personalign.web.audit.tables import ScoreRun
 from personalign.web.database.base import new_id, now, seal, unsealed_text
+from personalign.web.privacy.deleting import delete_account
+from personalign.web.questionnaire.consent import VERSION
 from personalign.web.questionnaire.sheets import put_answers
 from personalign.web.questionnaire.tables import Consent, Sitting
 from tests.model.conftest import some_shift
@@ -55,6 +59,7 @@ def add_person(
     about: str | None = None,
     left_out: bool = False,
     withdrawn: bool = False,
+    version: str | None = None,
     kind: str = "mine",
     retaken: bool = False,
 ) -> str:
@@ -67,7 +72,7 @@ def add_person(
             Consent(
                 id=new_id(),
                 account_id=account.id,
-                version="1",
+                version=VERSION if version is None else version,
                 language="en",
                 given_at=now(),
                 withdrawn_at=now() if withdrawn else None,
@@ -116,7 +121,7 @@ def empty(live: LiveSite) -> LiveSite:
 
 
 def scored(live: LiveSite) -> ModelScores:
-    (found,) = score_by_group(live.site)
+    (found,) = score_by_group(ask_personas(live.site))
     return found
 
 
@@ -161,12 +166,13 @@ def test_who_cannot_be_scored_is_not(empty: LiveSite) -> None:
         "neither sex nor age given": {"about": "{}"},
         "an item left out": {"left_out": True},
         "consent withdrawn": {"withdrawn": True},
+        "consent to a text that did not tell of it": {"version": "1"},
         "only the mirror image": {"kind": "mirrored"},
         "answered anew since": {"retaken": True},
     }
     for what, settings_of_person in spoilt.items():
         add_person(empty, MINIMUM, **settings_of_person)
-        assert score_by_group(empty.site) == [], what
+        assert score_by_group(ask_personas(empty.site)) == [], what
     add_person(empty, MINIMUM)
     assert scored(empty).everybody.people == MINIMUM
 
@@ -188,6 +194,39 @@ def test_a_run_keeps_group_means_sealed_and_the_page_shows_them(empty: LiveSite)
     for group in (found.everybody, *found.tables[0].groups):
         assert f"{group.people} {group.aligned.mean:.2f} ({group.aligned.low:.2f}–" in page
         assert f"{group.constant.mean:.2f} ({group.constant.low:.2f}–" in page
+
+
+@pytest.mark.parametrize("when", ["while others are asked", "while means are made"])
+def test_who_leaves_during_a_run_is_not_counted(
+    empty: LiveSite, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """One deletes the account, one takes the consent back, one deletes the answers."""
+    accounts = [add_person(empty, place) for place in range(MINIMUM + 3)]
+    place_of = "_ask" if when == "while others are asked" else "_scores"
+    monkeypatch.setattr(scores, "_ask", lambda *_: np.full(len(HELD_OUT), 3))
+    usual, left, asked = getattr(scores, place_of), list[str](), list[object]()
+
+    def leave(*given: Any) -> Any:
+        asked.append(given)
+        if not left:
+            left.extend(accounts[-3:])
+            delete_account(empty.site, left[0])
+            with empty.site.database.writing() as session:
+                session.execute(
+                    update(Consent).where(Consent.account_id == left[1]).values(withdrawn_at=now())
+                )
+                session.execute(delete(Sitting).where(Sitting.account_id == left[2]))
+        return usual(*given)
+
+    monkeypatch.setattr(scores, place_of, leave)
+    assert empty.site.scoring.begin("system")
+    assert empty.site.scoring.wait().status == "done"
+    with empty.site.database.reading() as session:
+        run = session.scalars(select(ScoreRun).order_by(ScoreRun.made_at.desc())).first()
+    assert run is not None
+    (found,) = from_text(unsealed_text(empty.site.vault, run, "data"))
+    assert found.everybody.people == MINIMUM
+    assert len(asked) == (MINIMUM if place_of == "_ask" else 2)
 
 
 def test_where_nothing_can_be_scored_the_report_says_so(empty: LiveSite) -> None:

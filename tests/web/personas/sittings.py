@@ -9,9 +9,11 @@ from dataclasses import replace
 from personalign.dataset.people import Respondents
 from personalign.dataset.simulate import simulate
 from personalign.inventory.items import ipip_neo_120
+from personalign.web.accounts.sessions import member_of
 from personalign.web.balanced.views import Views
 from personalign.web.database.base import new_id, now
 from personalign.web.personas.aligning import Aligner
+from personalign.web.questionnaire.consent import give
 from personalign.web.questionnaire.sheets import put_answers
 from personalign.web.questionnaire.tables import Sitting
 from personalign.web.settings import SiteSettings
@@ -47,8 +49,10 @@ def made_with(site: Site, method: str) -> Iterator[None]:
 
 
 def filled_in(live: LiveSite, who: Person, person: Respondents, *, finished: bool = True) -> str:
-    """A sitting of `who` with those answers; its id."""
-    account = live.account_of(who)
+    """A sitting of `who`, who consents, with those answers; its id."""
+    account, member = live.account_of(who), member_of(live.site, who.cookie or "")
+    assert member is not None
+    give(live.site, member)
     sitting = Sitting(
         id=new_id(),
         account_id=account.id,

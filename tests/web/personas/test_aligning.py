@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -12,10 +13,12 @@ from personalign.dataset.mirror import mirrored
 from personalign.errors import AnswersError
 from personalign.methods.registry import get_persona_method
 from personalign.methods.twin import twin
+from personalign.web.accounts.sessions import member_of
 from personalign.web.audit.tables import AuditEntry
 from personalign.web.personas.aligning import Aligner
 from personalign.web.personas.removing import remove
 from personalign.web.personas.tables import Alignment, StoredPersona
+from personalign.web.questionnaire.consent import give, withdraw
 from personalign.web.refusals import PageRefusal
 from tests.model.loud import make_loud
 from tests.web.conftest import LiveSite
@@ -136,6 +139,43 @@ def test_what_was_deleted_meanwhile_is_not_kept(live: LiveSite) -> None:
         site.aligner.await_done(number)
     with site.database.reading() as session:
         found = select(StoredPersona).where(StoredPersona.account_id == account.id)
+        assert session.scalars(found).all() == []
+
+
+def test_what_consent_was_withdrawn_for_is_not_kept(
+    live: LiveSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, held, reached = live.member(), threading.Event(), threading.Event()
+    aligner, model = live.site.aligner, live.site.service.base
+    own, sitting = live.account_of(who).id, filled_in(live, who, somebody())
+    member = member_of(live.site, who.cookie or "")
+    assert member is not None
+    aligner.soon(lambda: held.wait(60), rank=-1)
+    waiting = aligner.begin(own, sitting, model)
+    who.get("/consent")
+    who.post("/consent/withdraw")
+    with pytest.raises(PageRefusal, match="consent"):
+        aligner.begin(own, sitting, model)
+    held.set()
+    aligner.soon(reached.set)
+    assert reached.wait(60)
+
+    give(live.site, member)
+    usual = aligner.make
+
+    def late(*asked: Any) -> Any:
+        made = usual(*asked)
+        withdraw(live.site, member)  # in the midst of it, and nobody tells the aligner
+        return made
+
+    monkeypatch.setattr(aligner, "make", late)
+    running = aligner.begin(own, sitting, model)
+    aligner.await_done(running)
+    for number in (waiting, running):
+        row = row_of(live, number)
+        assert (row.status, row.error, row.persona_id) == ("failed", "withdrawn", None)
+    with live.site.database.reading() as session:
+        found = select(StoredPersona).where(StoredPersona.account_id == own)
         assert session.scalars(found).all() == []
 
 

@@ -6,9 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
+from personalign.web.database.base import new_id, now
+from personalign.web.personas.tables import Alignment, StoredPersona
 from tests.web.conftest import LiveSite
-from tests.web.personas.sittings import filled_in, made_with, somebody
+from tests.web.personas.sittings import aligned, filled_in, made_with, somebody
 from tests.web.visiting import words_of
 
 
@@ -38,6 +41,37 @@ def test_the_way_from_answers_to_the_chat(live: LiveSite) -> None:
     assert "Your assistant is ready" in page and 'http-equiv="refresh"' not in page
     assert "Shifted towards your answers" in words_of(who.get("/chat"))
     assert "current" in words_of(who.get("/personas"))
+
+
+def test_an_assistant_outlives_its_questionnaire_and_is_deleted_by_itself(live: LiveSite) -> None:
+    who = live.member()
+    number = aligned(live, who)
+    with live.site.database.reading() as session:
+        made = session.get_one(Alignment, number)
+    with live.site.database.writing() as session:  # of the same answers, one that made nothing
+        session.add(
+            Alignment(
+                id=new_id(),
+                account_id=made.account_id,
+                sitting_id=made.sitting_id,
+                model=made.model,
+                method=made.method,
+                status="failed",
+                created_at=now(),
+            )
+        )
+    who.get(f"/questionnaire/{made.sitting_id}/delete")
+    who.post(f"/questionnaire/{made.sitting_id}/delete")
+    with live.site.database.reading() as session:
+        left = session.scalars(select(Alignment).where(Alignment.account_id == made.account_id))
+        assert [(row.id, row.sitting_id) for row in left] == [(number, None)]
+    assert 'id="say"' in who.get(f"/chat?pair={number}")
+    assert "Delete both" in who.get("/personas")
+    who.post(f"/personas/{made.persona_id}/delete")
+    assert "Nothing has been made" in words_of(who.get("/personas"))
+    with live.site.database.reading() as session:
+        own = StoredPersona.account_id == made.account_id
+        assert session.scalars(select(StoredPersona).where(own)).all() == []
 
 
 def test_an_unfinished_questionnaire_is_not_aligned(live: LiveSite) -> None:

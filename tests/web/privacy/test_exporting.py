@@ -7,16 +7,21 @@ import json
 import zipfile
 from typing import Any
 
+import pytest
 from sqlalchemy import LargeBinary
 
 from personalign.model.persona import Persona
 from personalign.web.accounts.roles import give
 from personalign.web.accounts.tables import Account
+from personalign.web.chat.kept import keep
+from personalign.web.chat.talks import Round, Talk
 from personalign.web.database.tables import METADATA
-from personalign.web.privacy.exporting import LEFT_OUT, NOT_TEXT
+from personalign.web.privacy import pages
+from personalign.web.privacy.exporting import JSON, LEFT_OUT, NOT_TEXT
 from tests.web.conftest import LiveSite
 from tests.web.people import SECRET, use_everything
 from tests.web.privacy.test_deleting import NOBODYS
+from tests.web.study.conftest import hand_in, some_pairs
 from tests.web.visiting import Person
 
 
@@ -74,7 +79,7 @@ def test_what_opens_doors_is_left_out_and_the_lists_are_of_columns_there_are(
     ann, ben = live.member(), live.member()
     use_everything(live.site, live.account_of(ann).id, live.account_of(ben).id)
     tables = exported(ann)[0]["tables"]
-    for table, column in LEFT_OUT | NOT_TEXT:
+    for table, column in (*LEFT_OUT, *NOT_TEXT, *JSON):
         assert column in METADATA.tables[table].columns
     for table, column in LEFT_OUT:
         assert not any(column in row for row in tables[table])
@@ -89,13 +94,37 @@ def test_it_tells_what_the_log_tells_of_the_account(live: LiveSite) -> None:
     ann = live.member()
     ann.api_key()
     give(live.site, live.account_of(ann).handle, "rater")
-    told, _ = exported(ann)
+    exported(ann)
+    told, _ = exported(ann)  # an export is written down once its file is made
     assert [entry["action"] for entry in told["audit_log"]] == [
         "account.created",
         "key.made",
         "role.given",
         "account.exported",
     ]
+
+
+def test_words_are_words_whatever_they_begin_with(live: LiveSite) -> None:
+    ann, question = live.member("researcher"), "[a bracket, and {another"
+    pairs, key = some_pairs()
+    hand_in(live, pairs, key, researcher=ann)
+    talk = Talk(live.account_of(ann).id, "", "loud", [Round(question, ())])
+    with live.site.database.writing() as session:
+        keep(session, live.site.vault, talk, None)
+    tables = exported(ann)[0]["tables"]
+    assert [row["text"] for row in tables["turn"]] == [question]
+    (pack,) = tables["pack"]
+    assert len(pack["pairs"].splitlines()) == len(pairs)
+
+
+def test_what_could_not_be_made_is_not_said_to_be_exported(
+    live: LiveSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = live.member()
+    with monkeypatch.context() as patch:
+        patch.setattr(pages, "export_account", lambda *_: 1 / 0)
+        assert ann.http.get("/account/export").status_code == 500
+    assert "account.exported" not in [one["action"] for one in exported(ann)[0]["audit_log"]]
 
 
 def test_only_who_is_signed_in_gets_one(live: LiveSite) -> None:

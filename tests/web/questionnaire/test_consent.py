@@ -17,7 +17,7 @@ from tests.web.conftest import LiveSite
 from tests.web.questionnaire.filling import begin, consenting, finished, place
 from tests.web.visiting import Person, words_of
 
-DIGESTS = {"1": "6e10fec77f028277"}
+DIGESTS = {"1": "6e10fec77f028277", "2": "1396c18e45f1758f"}
 """Version -> digest of its text. Where a test fails here, the text says something else: give it a
 new version in consent.py and a line here, so that everybody is asked again."""
 
@@ -51,11 +51,12 @@ def test_the_text_tells_what_there_is_to_tell(live: LiveSite) -> None:
 def test_nothing_is_reached_without_it(live: LiveSite) -> None:
     other, person = consenting(live), live.member()
     sitting = finished(other)
-    for path in ("/questionnaire", f"/questionnaire/{sitting}", f"/profile/{sitting}"):
+    rooms = ("questionnaire", "profile", "align")
+    for path in ("/questionnaire", *(f"/{room}/{sitting}" for room in rooms)):
         person.get(path)
         assert place(person)[0] == f"/consent?next={path}"
     person.get("/consent")
-    for path in ("/questionnaire", f"/questionnaire/{sitting}?page=1"):
+    for path in ("/questionnaire", f"/questionnaire/{sitting}?page=1", f"/align/{sitting}"):
         person.post(path, 403, form="120")
     assert "consent.given" not in actions(live, person)
     person.get("/questionnaire")
@@ -98,7 +99,7 @@ def test_it_can_be_taken_back_and_given_again(live: LiveSite) -> None:
 
 def test_a_new_version_asks_again(live: LiveSite, monkeypatch: pytest.MonkeyPatch) -> None:
     person = consenting(live)
-    monkeypatch.setattr(consent, "VERSION", "2")
+    monkeypatch.setattr(consent, "VERSION", "another")
     person.get("/questionnaire")
     assert place(person)[0].startswith("/consent")
     person.post("/consent")

@@ -57,6 +57,14 @@ class SiteKeys:
         key = None if self._file is None else self._file.find(given)
         return key or self._account_key(given)
 
+    def holds(self, key: Key) -> bool:
+        """Whether a key that was found is still there."""
+        if self._file is not None and self._file.holds(key):
+            return True
+        with self._database.reading() as session:
+            row = session.get(ApiKey, key.id)
+        return row is not None and row.hash == key.hash
+
     def _account_key(self, given: str) -> Key | None:
         read = read_key(given)
         if read is None:
@@ -103,7 +111,7 @@ def make_key(site: Site, member: Member, name: str) -> str:
 
 
 def revoke_key(site: Site, member: Member, number: str) -> None:
-    """Revoke a key of an account's own; PageRefusal (404) for any other."""
+    """Revoke a key of an account's own and end its replies; PageRefusal (404) for any other."""
     with site.database.writing() as session:
         wait_for_turn(session)
         gone = session.execute(
@@ -112,3 +120,4 @@ def revoke_key(site: Site, member: Member, number: str) -> None:
         if not gone.rowcount:  # type: ignore[attr-defined]
             raise PageRefusal(404, "not_found")
         append(session, site.vault, "key.revoked", actor=member.audit_name, subject=number)
+    site.silence([number])

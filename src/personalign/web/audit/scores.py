@@ -1,9 +1,10 @@
 """How close the site's aligned personas come to people of each sex and age: means of groups only.
 
 Scored is whose newest finished questionnaire has all 300 answers, who gave sex or age for it, who
-has a persona made from it, and whose consent stands. A persona was made from the 120 tuning items;
-it is asked the other 180 (evaluation/aligned.py). Beside each group stand the rows that use no
-model: always 3, and the person's own facet mean over the 120.
+has a persona made from it, and whose consent stands, from a run's beginning until its means are
+kept. A persona was made from the 120 tuning items; it is asked the other 180
+(evaluation/aligned.py). Beside each group stand the rows that use no model: always 3, and the
+person's own facet mean over the 120.
 
 Fewer than `MINIMUM` people are never shown, in a group or outside the groups shown: where the rest
 is smaller, the smallest group goes too, for its mean would follow from the others.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -24,8 +25,9 @@ from personalign.errors import PersonalignError
 from personalign.evaluation.fairness import MINIMUM
 from personalign.web.database.base import unseal, unsealed_text
 from personalign.web.personas.tables import StoredPersona
+from personalign.web.questionnaire.consent import who_consents
 from personalign.web.questionnaire.sheets import read_sheet
-from personalign.web.questionnaire.tables import Consent, Sitting
+from personalign.web.questionnaire.tables import Sitting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,6 +98,17 @@ class ModelScores:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What one model's personas of one method answered, a row a person."""
+
+    model: str
+    method: str
+    people: tuple[_Person, ...]
+    answers: tuple[NDArray[Any], ...]
+    """Each (180,)."""
+
+
+@dataclass(frozen=True)
 class _Person:
     persona: StoredPersona
     responses: NDArray[Any]
@@ -104,8 +117,9 @@ class _Person:
     age: int | None
 
 
-def score_by_group(site: Site, tell: Tell = lambda done, total: None) -> list[ModelScores]:
-    """Ask every persona that can be scored; those of a model and method with too few are not asked.
+def ask_personas(site: Site, tell: Tell = lambda done, total: None) -> list[Asked]:
+    """Ask every persona that can be scored; those of a model and method with too few are not asked,
+    nor is anybody's who has gone or taken their consent back since the run began.
 
     Replies of the site go on in between: the decoder is borrowed for a few items at a time.
     """
@@ -124,15 +138,43 @@ def score_by_group(site: Site, tell: Tell = lambda done, total: None) -> list[Mo
         for person in members:
             tell(done, total)
             done += 1
+            with site.database.reading() as session:
+                if person.persona.id not in _there(session):
+                    continue
             try:
                 persona = _persona(site, person, service.decoder)
                 answers.append(_ask(service.engine, persona))
                 scored.append(person)
             except PersonalignError:  # made for weights that are not served any more
                 continue
-        if len(scored) >= MINIMUM:
-            found.append(_scores(model, method, scored, answers))
+        found.append(Asked(model, method, tuple(scored), tuple(answers)))
     return found
+
+
+def still_there(session: Session, asked: Sequence[Asked]) -> list[Asked]:
+    """The same without who has gone or taken their consent back."""
+    there = _there(session)
+    return [
+        replace(
+            one,
+            people=tuple(person for person in one.people if person.persona.id in there),
+            answers=tuple(
+                answers
+                for person, answers in zip(one.people, one.answers, strict=True)
+                if person.persona.id in there
+            ),
+        )
+        for one in asked
+    ]
+
+
+def score_by_group(asked: Sequence[Asked]) -> list[ModelScores]:
+    """Means of everybody who was asked; none of a model and method with too few."""
+    return [
+        _scores(one.model, one.method, one.people, one.answers)
+        for one in asked
+        if len(one.people) >= MINIMUM
+    ]
 
 
 def to_text(scores: Sequence[ModelScores]) -> str:
@@ -167,10 +209,9 @@ def from_text(text: str) -> tuple[ModelScores, ...]:
 
 def _people(session: Session, site: Site) -> dict[tuple[str, str], list[_Person]]:
     """Whom there is to score, by model and method."""
-    consenting = select(Consent.account_id).where(Consent.withdrawn_at.is_(None))
     sittings = session.scalars(
         select(Sitting)
-        .where(Sitting.finished_at.is_not(None), Sitting.account_id.in_(consenting))
+        .where(Sitting.finished_at.is_not(None), Sitting.account_id.in_(who_consents()))
         .order_by(Sitting.finished_at)
     )
     newest = {sitting.account_id: sitting for sitting in sittings}
@@ -194,6 +235,14 @@ def _people(session: Session, site: Site) -> dict[tuple[str, str], list[_Person]
             )
             found[persona.model, persona.method].append(person)
     return found
+
+
+def _there(session: Session) -> set[str]:
+    """Ids of the personas there are with the answers they were made from, of who consents."""
+    found = select(StoredPersona.id).where(
+        StoredPersona.sitting_id.is_not(None), StoredPersona.account_id.in_(who_consents())
+    )
+    return set(session.scalars(found))
 
 
 def _persona(site: Site, person: _Person, decoder: Decoder) -> Persona:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from personalign.web.database.base import new_id, now, seal
 from personalign.web.refusals import without_values
 
 if TYPE_CHECKING:
+    from personalign.web.audit.scores import Asked
     from personalign.web.site import Site
 
 log = logging.getLogger("personalign.web")
@@ -69,17 +71,13 @@ class Scoring:
         self.wait()
 
     def _work(self) -> None:
-        from personalign.web.audit.scores import score_by_group, to_text
+        from personalign.web.audit.scores import ask_personas
 
         site = self._site
         try:
-            scores = score_by_group(site, self._tell)
-            with site.database.writing() as session:
-                wait_for_turn(session)
-                run = ScoreRun(id=new_id(), made_at=now())
-                seal(site.vault, run, "data", to_text(scores))
-                session.add(run)
-                append(session, site.vault, "scores.done", people=self.state.total)
+            asked = ask_personas(site, self._tell)
+            while not self._keep(asked):
+                pass
             self.state = ScoringState("done", self.state.total, self.state.total)
         except _Stopped:
             self.state = ScoringState("failed", self.state.done, self.state.total)
@@ -88,6 +86,26 @@ class Scoring:
             with site.database.writing() as session:
                 append(session, site.vault, "scores.failed")
             self.state = ScoringState("failed", self.state.done, self.state.total)
+
+    def _keep(self, asked: Sequence[Asked]) -> bool:
+        """Keep the means of who is still there; False where somebody left while they were made."""
+        from personalign.web.audit.scores import score_by_group, still_there, to_text
+
+        site = self._site
+        with site.database.reading() as session:
+            counted = still_there(session, asked)
+        scores = score_by_group(counted)  # seconds, in which nobody else could write
+        with site.database.writing() as session:
+            wait_for_turn(session)
+            left = zip(counted, still_there(session, counted), strict=True)
+            if any(len(one.people) != len(now_there.people) for one, now_there in left):
+                return False
+            run = ScoreRun(id=new_id(), made_at=now())
+            seal(site.vault, run, "data", to_text(scores))
+            session.add(run)
+            people = sum(one.everybody.people for one in scores)
+            append(session, site.vault, "scores.done", people=people)
+        return True
 
     def _tell(self, done: int, total: int) -> None:
         if self._stopping.is_set():

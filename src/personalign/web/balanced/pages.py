@@ -17,7 +17,7 @@ from personalign.web.balanced.views import VIEWS
 from personalign.web.chat.asking import ask_all
 from personalign.web.chat.markdown import rendered
 from personalign.web.chat.speakers import Speaker, speakers_of
-from personalign.web.chat.talks import Reply
+from personalign.web.chat.talks import Listener, Reply, Talk
 from personalign.web.pages import page
 from personalign.web.personas.pairs import current, pairs_of
 from personalign.web.refusals import PageRefusal
@@ -67,9 +67,10 @@ async def answer(
     speakers = await asyncio.to_thread(_speakers, site, member, name)
     if speakers is None:
         return _page(request, name, question, [], None)
+    listener = site.talks.listening(Talk(member.id, "", name))
     with site.talks.asking(member.id):
         longest = min(LONGEST, site.settings.reply_tokens)
-        work = _asked(site.services[name], speakers, question.strip(), longest)
+        work = _asked(site.services[name], speakers, question.strip(), longest, listener)
         found = await until_gone(request, work)
     if found is None:
         return Response(status_code=CLIENT_GONE)
@@ -97,10 +98,10 @@ def _speakers(site: Site, member: Member, model: str) -> list[Speaker] | None:
 
 
 async def _asked(
-    service: Service, speakers: list[Speaker], question: str, longest: int
+    service: Service, speakers: list[Speaker], question: str, longest: int, listener: Listener
 ) -> tuple[list[Reply], Reply | None]:
     """All replies, and what the model as it is says of where they differ."""
-    replies = await ask_all(service, speakers, question, longest=longest)
+    replies = await ask_all(service, speakers, question, longest=longest, listener=listener)
     said = [reply.text for reply in replies if reply.text]
     if len(said) < 2:
         return replies, None
@@ -109,7 +110,9 @@ async def _asked(
         f'People were asked: "{question}"\n{listed}\n'
         "In one or two sentences, where do these answers differ?"
     )
-    (summary,) = await ask_all(service, [Speaker("base", PLAIN)], wanted, longest=longest)
+    (summary,) = await ask_all(
+        service, [Speaker("base", PLAIN)], wanted, longest=longest, listener=listener
+    )
     return replies, summary
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from personalign.errors import PersonalignError, SteeringError
 from personalign.server.refusals import Refusal
 from personalign.web.chat.speaking import LONGEST, speak
-from personalign.web.chat.talks import Reply, Round, messages_of
+from personalign.web.chat.talks import Listener, Reply, Round, messages_of
 from personalign.web.refusals import PageRefusal, without_values
 
 if TYPE_CHECKING:
@@ -49,11 +49,12 @@ async def ask(
     *,
     seed: int | None = None,
     longest: int = LONGEST,
+    listener: Listener | None = None,
 ) -> AsyncGenerator[Words | Reply, None]:
     """Words as they come, and each speaker's whole Reply when it has ended.
 
     rounds: what was said before. seed: draw words with it; None takes the most probable ones.
-    longest: tokens of a reply.
+    longest: tokens of a reply. listener: who waits; nobody speaks to one who is gone.
     """
     arrived: asyncio.Queue[Words | Reply] = asyncio.Queue()
 
@@ -61,7 +62,7 @@ async def ask(
         said: list[str] = []
         problem: str | None = None
         try:
-            pieces = _pieces(service, speaker, question, rounds, seed, longest)
+            pieces = _pieces(service, speaker, question, rounds, seed, longest, listener)
             async with aclosing(pieces):
                 async for text in pieces:
                     said.append(text)
@@ -92,10 +93,11 @@ async def ask_all(
     *,
     seed: int | None = None,
     longest: int = LONGEST,
+    listener: Listener | None = None,
 ) -> list[Reply]:
     """Every speaker's whole reply, in the speakers' order."""
     replies: dict[str, Reply] = {}
-    asked = ask(service, speakers, question, rounds, seed=seed, longest=longest)
+    asked = ask(service, speakers, question, rounds, seed=seed, longest=longest, listener=listener)
     async with aclosing(asked):
         async for got in asked:
             if isinstance(got, Reply):
@@ -110,6 +112,7 @@ async def _pieces(
     rounds: Sequence[Round],
     seed: int | None,
     longest: int,
+    listener: Listener | None,
 ) -> AsyncGenerator[str, None]:
     """A speaker's pieces; of a conversation too long for the model it knows the newest part."""
     known = await _that_fit(service, speaker.persona, speaker.name, question, rounds)
@@ -120,7 +123,8 @@ async def _pieces(
         longest=longest,
         temperature=0.0 if seed is None else TEMPERATURE,
         seed=seed or 0,
-        still=speaker.still,
+        owner="" if listener is None else listener.talk.id,
+        still=lambda: (listener is None or not listener.gone) and speaker.still(),
     )
     async with aclosing(pieces):
         async for text in pieces:

@@ -31,7 +31,7 @@ from personalign.web.chat.kept import (
 )
 from personalign.web.chat.markdown import rendered
 from personalign.web.chat.speakers import Speaker, Strength, speakers_of
-from personalign.web.chat.talks import Choices, Reply, Round, Talk
+from personalign.web.chat.talks import Choices, Listener, Reply, Round, Talk
 from personalign.web.pages import page, see
 from personalign.web.personas.pairs import Pair, pair_of, spoken_with
 from personalign.web.refusals import PageRefusal
@@ -101,6 +101,7 @@ async def say(
                 asked.talk.rounds,
                 seed=asked.seed,
                 longest=site.settings.reply_tokens,
+                listener=asked.listener,
             ),
         )
     if replies is None:
@@ -140,18 +141,15 @@ def kept(request: Request, member: SignedIn) -> Response:
 def open_kept(request: Request, member: SignedIn, number: str) -> Response:
     """Take a kept conversation up again."""
     site = site_of(request)
+    found = Talk(member.id, "", "", kept_id=number)
+    listener = site.talks.listening(found)  # who deletes it from now on is noticed
     with site.database.reading() as session:
         row = conversation_of(session, member.id, number)
         if row is None:
             raise PageRefusal(404, "not_found")
-        found = Talk(
-            member.id,
-            pair_id_of(session, row),
-            row.model,
-            rounds_of(session, site.vault, row),
-            row.id,
-        )
-    site.talks.put(found)
+        found.pair_id, found.model = pair_id_of(session, row), row.model
+        found.rounds = rounds_of(session, site.vault, row)
+    site.talks.put(found, listener)
     return see(f"/chat/talk/{found.id}")
 
 
@@ -175,6 +173,7 @@ class _Asked:
     """A question, and everything needed to answer it."""
 
     talk: Talk
+    listener: Listener
     service: Service
     speakers: list[Speaker]
     question: str
@@ -187,18 +186,20 @@ def _asked(
 ) -> _Asked:
     if not question:
         raise PageRefusal(400, "not_understood")
+    talk = Talk(member.id, pair_id, "") if not number else _talk(site, member, number)
+    listener = site.talks.listening(talk)  # before anything is read that may be deleted meanwhile
     with site.database.reading() as session:
         pair = pair_of(session, member.id, pair_id)
     if pair is None:
         raise PageRefusal(404, "persona_gone")
     if pair.model not in site.services:
         raise PageRefusal(410, "persona_gone")
-    talk = _talk(site, member, number) if number else Talk(member.id, pair.id, pair.model)
     if talk.pair_id != pair.id:
         raise PageRefusal(400, "not_understood")
+    talk.model = pair.model
     speakers = speakers_of(site, member.id, pair, choices.view, choices.alpha)
     seed = secrets.randbelow(10**6) if choices.surprise else None
-    return _Asked(talk, site.services[pair.model], speakers, question, choices, seed)
+    return _Asked(talk, listener, site.services[pair.model], speakers, question, choices, seed)
 
 
 def _kept(site: Site, member: Member, talk: Talk) -> str:
@@ -212,13 +213,16 @@ def _kept(site: Site, member: Member, talk: Talk) -> str:
 
 
 def _remember(site: Site, asked: _Asked, replies: list[Reply]) -> Round:
-    """Add what was said to the conversation, and to the kept one where it is kept."""
+    """Add what was said to the conversation, and to the kept one where it is kept.
+
+    Raises PageRefusal (404) where the conversation was forgotten meanwhile.
+    """
     said = Round(asked.question, tuple(replies))
     talk = asked.talk
     with talk.keeping:
         talk.rounds.append(said)
         talk.choices = asked.choices
-        site.talks.put(talk)
+        site.talks.put(talk, asked.listener)
         if talk.kept_id is not None:
             with site.database.writing() as session:
                 row = conversation_of(session, talk.account_id, talk.kept_id, lock=True)
@@ -242,6 +246,7 @@ async def _events(request: Request, site: Site, asked: _Asked) -> AsyncGenerator
                 rounds,
                 seed=asked.seed,
                 longest=site.settings.reply_tokens,
+                listener=asked.listener,
             )
             async with aclosing(asking):
                 async for got in asking:

@@ -27,18 +27,27 @@ async def speak(
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
+    owner: str = "",
     still: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[str, None]:
     """The pieces of a reply as they are written; leaving early ends it.
 
-    messages: the turns so far, the person's last one at the end, without a system prompt. still:
-    whether the persona may speak now, asked in a thread. Whoever takes that away ends the replies
-    that the engine has then (`privacy/forgetting.py`); so it is asked once the engine has this one.
+    messages: the turns so far, the person's last one at the end, without a system prompt. owner:
+    what the reply is for, by which it may be ended (`Site.silence`). still: whether it may be given
+    now, asked in a thread. Whoever takes that away ends the replies that the engine has then
+    (`privacy/forgetting.py`); so it is asked once the engine has this one.
     Raises PageRefusal where the engine is full or closing, or the persona may not speak any more,
     and what the engine raises.
     """
     prompt = await service.renderer.chat(persona, messages)
-    wanted = Request(prompt, persona, max_new_tokens=longest, temperature=temperature, seed=seed)
+    wanted = Request(
+        prompt,
+        persona,
+        max_new_tokens=longest,
+        temperature=temperature,
+        seed=seed,
+        owner=owner,
+    )
     try:
         ticket = await _submitted(service, wanted)
     except EngineFull:
@@ -47,7 +56,7 @@ async def speak(
         raise PageRefusal(503, "closing", retry_after=10) from None
     with ticket:
         if not await asyncio.to_thread(still):
-            await asyncio.to_thread(service.engine.forget, [persona])
+            await asyncio.to_thread(service.engine.forget, [persona], [owner])
             raise PageRefusal(410, "persona_gone")
         async for piece in ticket:
             if piece.text:
@@ -81,7 +90,18 @@ async def say(
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
+    owner: str = "",
+    still: Callable[[], bool] = lambda: True,
 ) -> str:
     """The whole reply; as `speak`."""
-    pieces = speak(service, persona, messages, longest=longest, temperature=temperature, seed=seed)
+    pieces = speak(
+        service,
+        persona,
+        messages,
+        longest=longest,
+        temperature=temperature,
+        seed=seed,
+        owner=owner,
+        still=still,
+    )
     return "".join([piece async for piece in pieces]).strip()

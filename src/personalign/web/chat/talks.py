@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from personalign.web.database.base import new_id
 from personalign.web.refusals import PageRefusal
@@ -99,18 +100,52 @@ def messages_of(rounds: Sequence[Round], speaker: str, question: str) -> list[Me
     return [*turns, {"role": "user", "content": question}]
 
 
+class Listener:
+    """Whoever waits for what is said in a conversation; gone once the conversation is forgotten."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.gone = False
+
+
 class Talks:
     """The conversations of a site that are in memory; used from any thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        silence: Callable[[Collection[str]], object] = lambda talks: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """silence: called with ids of conversations that were forgotten, whose replies are to end;
+        a request to the engine has its conversation's id as owner."""
+        self._silence = silence
         self._clock = clock
         self._lock = threading.Lock()
         self._talks: OrderedDict[str, Talk] = OrderedDict()  # the one longest unused first
         self._asking: dict[str, int] = {}
+        self._listeners: WeakSet[Listener] = WeakSet()
 
-    def put(self, talk: Talk) -> None:
-        """Remember a conversation as of now."""
+    def listening(self, talk: Talk) -> Listener:
+        """Begin to wait for something of a conversation, one that is remembered or a new one.
+
+        Raises PageRefusal (404) where it was forgotten a moment ago.
+        """
         with self._lock:
+            if talk.rounds and talk.id not in self._talks:
+                raise PageRefusal(404, "talk_gone")
+            listener = Listener(talk)
+            self._listeners.add(listener)
+            return listener
+
+    def put(self, talk: Talk, listener: Listener | None = None) -> None:
+        """Remember a conversation as of now.
+
+        Raises PageRefusal (404) where it was forgotten since somebody began to listen: what was to
+        be forgotten does not come back.
+        """
+        with self._lock:
+            if listener is not None and listener.gone:
+                raise PageRefusal(404, "talk_gone")
             talk.touched = self._clock()
             self._talks[talk.id] = talk
             self._talks.move_to_end(talk.id)
@@ -133,11 +168,11 @@ class Talks:
             return next((one for one in reversed(own) if not self._over(one)), None)
 
     def forget(self, account_id: str) -> None:
-        """Drop all of an account."""
+        """Drop all of an account, and end what is being said in them."""
         self._drop(lambda talk: talk.account_id == account_id)
 
     def forget_kept(self, kept_id: str) -> None:
-        """Drop what is open of a kept conversation that was deleted."""
+        """Drop what is open of a kept conversation that was deleted, as `forget` does."""
         self._drop(lambda talk: talk.kept_id == kept_id)
 
     @contextmanager
@@ -159,6 +194,11 @@ class Talks:
         with self._lock:
             for number in [n for n, talk in self._talks.items() if unwanted(talk)]:
                 del self._talks[number]
+            waiting = [one for one in list(self._listeners) if unwanted(one.talk)]
+            for one in waiting:
+                one.gone = True
+        if waiting:
+            self._silence({one.talk.id for one in waiting})
 
     def _over(self, talk: Talk) -> bool:
         return self._clock() - talk.touched > SECONDS

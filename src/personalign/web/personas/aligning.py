@@ -24,6 +24,7 @@ from personalign.web.accounts.tables import Account
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
 from personalign.web.personas.tables import Alignment, StoredPersona
+from personalign.web.questionnaire.consent import consent_of
 from personalign.web.questionnaire.sheets import person_of
 from personalign.web.questionnaire.tables import Sitting
 from personalign.web.refusals import PageRefusal, without_values
@@ -98,8 +99,8 @@ class Aligner:
         """Have somebody's answers aligned; gives the id of the `Alignment`.
 
         Asking again for what is under way gives its id. Raises PageRefusal where the sitting is not
-        theirs (404), is not finished, another alignment of theirs is under way, or many wait (409,
-        429), AnswersError where too little is answered.
+        theirs (404), they do not consent (403), it is not finished, another alignment of theirs is
+        under way, or many wait (409, 429), AnswersError where too little is answered.
         """
         site = self._site
         if model not in site.services:
@@ -150,7 +151,7 @@ class Aligner:
             self.soon(lambda: self._prepare(model), PEOPLE_FIRST)
 
     def forget(self, account_id: str) -> None:
-        """Stop what is under way for an account that is deleted."""
+        """Stop what is under way for an account that is deleted, or whose consent is withdrawn."""
         with self._changed:
             for number in [n for n, owner in self._owners.items() if owner == account_id]:
                 self._drop(number)
@@ -205,6 +206,8 @@ class Aligner:
             )
             if sitting is None:
                 raise PageRefusal(404, "not_found")
+            if consent_of(session, account_id) is None:
+                raise PageRefusal(403, "consent")
             if sitting.finished_at is None:
                 raise PageRefusal(409, "not_finished")
             person_of(session, site.vault, sitting)
@@ -258,17 +261,19 @@ class Aligner:
             self._progress[number] = done / max(total, 1)
 
         try:
+            advance(0, 1)
             with site.database.writing() as session:
                 row = session.get(Alignment, number)
                 if row is None:
                     return  # deleted while it waited
                 row.status = "running"
                 person = person_of(session, site.vault, session.get_one(Sitting, row.sitting_id))
-            advance(0, 1)
             turned = replace(mirrored(person), ids=("mirrored",))
             personas = self.make(row.model, Respondents.concat([person, turned]), advance)
             self._keep(row, personas)
         except Stopped:
+            if not self._stopping:
+                self._end_badly(number, "withdrawn")
             raise
         except PersonalignError as error:
             self._end_badly(number, str(error))
@@ -281,7 +286,8 @@ class Aligner:
 
     def _keep(self, made: Alignment, personas: list[Persona]) -> None:
         """Both personas, the row's end and the audit entry in one transaction; nothing where the
-        person has deleted account or answers meanwhile."""
+        person has deleted account or answers meanwhile. Stopped where they do not consent any more.
+        """
         site = self._site
         with site.database.writing() as session:
             wait_for_turn(session)
@@ -290,6 +296,8 @@ class Aligner:
             row = session.get(Alignment, made.id)
             if account is None or sitting is None or row is None:
                 return
+            if consent_of(session, account.id) is None:
+                raise Stopped
             kept: dict[str, StoredPersona] = {
                 kind: site.shelf.keep(
                     session,
@@ -318,7 +326,7 @@ class Aligner:
         with self._site.database.writing() as session:
             wait_for_turn(session)
             row = session.get(Alignment, number)
-            if row is not None:
+            if row is not None and row.status in UNFINISHED:
                 _fail(session, self._site, row, why)
 
     def _drop(self, number: str) -> None:

@@ -14,6 +14,7 @@ from personalign.web.pages import page, see
 from personalign.web.personas.pairs import current, pairs_of, shared_with
 from personalign.web.personas.removing import remove
 from personalign.web.personas.tables import FAILURES, Alignment, StoredPersona
+from personalign.web.questionnaire.consenting import Consenting
 from personalign.web.questionnaire.tables import Sitting
 from personalign.web.refusals import PageRefusal
 from personalign.web.site import Site, site_of
@@ -23,7 +24,7 @@ router = APIRouter()
 
 
 @router.get("/align/{sitting_id}")
-def about_aligning(request: Request, member: SignedIn, sitting_id: str) -> Response:
+def about_aligning(request: Request, member: Consenting, sitting_id: str) -> Response:
     """What aligning is, the models there are, and how far the newest alignment is."""
     site = site_of(request)
     _own_sitting(site, member, sitting_id)
@@ -41,7 +42,7 @@ def about_aligning(request: Request, member: SignedIn, sitting_id: str) -> Respo
 @router.post("/align/{sitting_id}")
 def begin(
     request: Request,
-    member: SignedIn,
+    member: Consenting,
     sitting_id: str,
     model: Annotated[str, Form(max_length=256)] = "",
 ) -> Response:
@@ -52,7 +53,7 @@ def begin(
 
 
 @router.get("/align/{sitting_id}/progress")
-def progress(request: Request, member: SignedIn, sitting_id: str) -> Response:
+def progress(request: Request, member: Consenting, sitting_id: str) -> Response:
     """The part of the page that changes; htmx asks for it until the alignment has ended."""
     site = site_of(request)
     _own_sitting(site, member, sitting_id)

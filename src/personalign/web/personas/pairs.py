@@ -23,7 +23,7 @@ class Pair:
     id: str
     """The alignment's, or the share's."""
     sitting_id: str | None
-    """None for a share: whose answers they are is the owner's alone."""
+    """None where the answers were deleted since, and for a share: there they are the owner's."""
     model: str
     method: str
     mine: str

@@ -13,8 +13,9 @@ from personalign.web.database.base import Base, id_column, sealed_column
 KINDS = ("mine", "mirrored")
 """Made from the answers, or from their mirror image (every trait turned round)."""
 
-FAILURES = ("restarted", "broken")
-"""Failures that the site tells in its own words: the server was restarted; a mistake of ours."""
+FAILURES = ("restarted", "broken", "withdrawn")
+"""Failures that the site tells in its own words: the server was restarted; a mistake of ours; the
+consent was taken back."""
 
 
 class StoredPersona(Base):
@@ -50,7 +51,8 @@ class Alignment(Base):
     account_id: Mapped[str] = mapped_column(
         ForeignKey("account.id", ondelete="CASCADE"), index=True
     )
-    sitting_id: Mapped[str] = mapped_column(ForeignKey("sitting.id", ondelete="CASCADE"))
+    sitting_id: Mapped[str | None] = mapped_column(ForeignKey("sitting.id", ondelete="SET NULL"))
+    """None where the answers were deleted since; the personas stay until they are, too."""
     model: Mapped[str] = mapped_column(String(256))
     method: Mapped[str] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16), index=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from personalign.web.accounts.sessions import still_proved
-from personalign.web.accounts.tables import Account
+from personalign.web.accounts.tables import Account, ApiKey
 from personalign.web.audit.log import SYSTEM, append, wait_for_turn
 from personalign.web.personas.tables import StoredPersona
 from personalign.web.privacy.belongings import belongings_of, delete_belongings
@@ -33,8 +33,8 @@ def delete_account(
     site's own doing.
 
     First the rows go, in one transaction with the audit log's entry: from then on its sessions,
-    keys and shares open nothing. Then what rooms and engines hold in memory goes, and SQLite's
-    write-ahead file, where deleted rows may still stand.
+    keys and shares open nothing. Then replies being written for it end, what rooms and engines hold
+    in memory goes, and SQLite's write-ahead file, where deleted rows may still stand.
     """
     with site.database.writing() as session:
         wait_for_turn(session)
@@ -46,6 +46,7 @@ def delete_account(
         personas = session.scalars(
             select(StoredPersona).where(StoredPersona.account_id == account_id)
         ).all()
+        keys = session.scalars(select(ApiKey.id).where(ApiKey.account_id == account_id)).all()
         session.expunge_all()
         delete_belongings(session, belongings_of(session, account_id, lock=True))
         append(
@@ -55,6 +56,7 @@ def delete_account(
             actor=account.audit_name if unseen_since is None else SYSTEM,
             subject=account.audit_name,
         )
+    site.silence(keys)
     for forget in site.forget:
         forget(account_id)
     forget_personas(site, personas)

@@ -47,6 +47,9 @@ LEFT_OUT = {
 NOT_TEXT = {("persona", "data"): "persona"}
 """(Table, column) -> the ending of the file it becomes."""
 
+JSON = {("sitting", "about"), ("sitting", "put"), ("study", "settings")}
+"""(Table, column) whose sealed text is JSON of ours; any other text is what somebody wrote."""
+
 
 def export_account(session: Session, site: Site, account_id: str) -> bytes:
     """The zip file of an account's data."""
@@ -90,6 +93,8 @@ def _told(vault: Vault, table: Table, row: RowMapping, files: dict[str, bytes]) 
                 name = f"{table.name}-{'-'.join(map(str, keys))}.{NOT_TEXT[place]}"
                 files[name] = value
                 value = name
+            else:
+                value = json.loads(value) if place in JSON else value.decode()
         told[column.name] = _plain(value)
     return told
 
@@ -130,10 +135,5 @@ def _entries(session: Session, account: Account) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON knows it; texts that are JSON themselves are read."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        value = value.decode()
-        return json.loads(value) if value[:1] in ("{", "[") else value
-    return value
+    """A value as JSON knows it."""
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -32,10 +32,10 @@ def privacy(request: Request, visitor: Anyone) -> Response:
 def export(request: Request, member: SignedIn) -> Response:
     """Everything of the account, as a file."""
     site = site_of(request)
-    with site.database.writing() as session:
-        append(session, site.vault, "account.exported", actor=member.audit_name)
     with site.database.reading() as session:
         data = export_account(session, site, member.id)
+    with site.database.writing() as session:  # the file is made: it is handed over
+        append(session, site.vault, "account.exported", actor=member.audit_name)
     headers = {
         "cache-control": "no-store",
         "content-disposition": 'attachment; filename="personalign-account.zip"',

@@ -16,7 +16,7 @@ from personalign.web.profile.radar import radar_of
 from personalign.web.profile.scores import scores_of
 from personalign.web.profile.words import Words
 from personalign.web.questionnaire.about import AboutError, about_of, keep_about, read_about
-from personalign.web.questionnaire.consent import Consenting
+from personalign.web.questionnaire.consenting import Consenting
 from personalign.web.questionnaire.sheets import read_sheet
 from personalign.web.questionnaire.sittings import own_sitting
 from personalign.web.questionnaire.tables import Sitting

@@ -7,21 +7,20 @@ deletes nothing: answers stay sealed until they are deleted, and no page makes a
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import Depends, Request
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.orm import Session
 
-from personalign.web.accounts.sessions import Member
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
 from personalign.web.questionnaire.tables import Consent
-from personalign.web.refusals import PageRefusal
-from personalign.web.site import Site, site_of
-from personalign.web.visitor import SignedIn
 
-VERSION = "1"
+if TYPE_CHECKING:
+    from personalign.web.accounts.sessions import Member
+    from personalign.web.site import Site
+
+VERSION = "2"
 """Of the text in texts/*/consent.toml; raise it when the text says something else."""
 
 POINTS = ("stored", "why", "long", "seen", "delete", "withdraw_right", "careless", "operator")
@@ -31,14 +30,13 @@ POINTS = ("stored", "why", "long", "seen", "delete", "withdraw_right", "careless
 def consent_of(session: Session, account_id: str) -> Consent | None:
     """The consent to today's text that is in force, if there is one."""
     return session.scalars(
-        select(Consent)
-        .where(
-            Consent.account_id == account_id,
-            Consent.version == VERSION,
-            Consent.withdrawn_at.is_(None),
-        )
-        .limit(1)
+        select(Consent).where(Consent.account_id == account_id, _in_force()).limit(1)
     ).first()
+
+
+def who_consents() -> Select[str]:
+    """A query for the ids of the accounts whose consent to today's text is in force."""
+    return select(Consent.account_id).where(_in_force())
 
 
 def give(site: Site, member: Member) -> None:
@@ -79,12 +77,5 @@ def withdraw(site: Site, member: Member) -> None:
             append(session, site.vault, "consent.withdrawn", actor=member.audit_name)
 
 
-def consenting(request: Request, member: SignedIn) -> Member:
-    """The account of a visitor who agreed; who did not is sent to the text."""
-    with site_of(request).database.reading() as session:
-        if consent_of(session, member.id) is None:
-            raise PageRefusal(403, "consent")
-    return member
-
-
-Consenting = Annotated[Member, Depends(consenting)]
+def _in_force() -> ColumnElement[bool]:
+    return (Consent.version == VERSION) & Consent.withdrawn_at.is_(None)

@@ -47,6 +47,8 @@ def give_consent(
 
 @router.post("/consent/withdraw")
 def withdraw_consent(request: Request, member: SignedIn) -> Response:
-    """Take it back."""
-    withdraw(site_of(request), member)
+    """Take it back; what is being made of the answers ends."""
+    site = site_of(request)
+    withdraw(site, member)
+    site.aligner.forget(member.id)
     return see("/consent", "consent_withdrawn")

@@ -14,7 +14,7 @@ from personalign.web.accounts.sessions import Member
 from personalign.web.pages import page as render
 from personalign.web.pages import see
 from personalign.web.questionnaire.about import AboutError, read_about
-from personalign.web.questionnaire.consent import Consenting
+from personalign.web.questionnaire.consenting import Consenting
 from personalign.web.questionnaire.sheets import form_of, read_sheet
 from personalign.web.questionnaire.sittings import (
     begin,

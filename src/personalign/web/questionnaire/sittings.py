@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from personalign.dataset.answers import AnswerSheet
@@ -18,6 +18,7 @@ from personalign.errors import AnswersError
 from personalign.web.accounts.tables import Account
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
+from personalign.web.personas.tables import Alignment
 from personalign.web.questionnaire.about import About, keep_about
 from personalign.web.questionnaire.sheets import form_of, pages_put, put_answers, read_sheet
 from personalign.web.questionnaire.tables import FORMS, Answer, Sitting
@@ -180,10 +181,16 @@ def finish(site: Site, member: Member, sitting_id: str, about: About) -> None:
 
 
 def remove(site: Site, member: Member, sitting_id: str) -> None:
-    """Delete a sitting with its answers; personas made from it stay until they are deleted."""
+    """Delete a sitting with its answers; personas made from it stay until they are deleted.
+
+    Alignments that made none, or have not yet, go with it.
+    """
     with site.database.writing() as session:
         wait_for_turn(session)
-        session.delete(own_sitting(session, member, sitting_id, lock=True))
+        sitting = own_sitting(session, member, sitting_id, lock=True)
+        made_nothing = Alignment.persona_id.is_(None) & Alignment.mirrored_id.is_(None)
+        session.execute(delete(Alignment).where(Alignment.sitting_id == sitting_id, made_nothing))
+        session.delete(sitting)
         append(
             session,
             site.vault,

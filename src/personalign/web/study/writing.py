@@ -124,6 +124,7 @@ class PairWriter:
         for job in list(self._jobs.values()):
             if job.account_id == account_id:
                 job.unwanted = True
+        self._site.silence([account_id])
 
     def close(self) -> None:
         """Stop at the next reply; what waits is begun again by who wants it."""
@@ -217,6 +218,8 @@ class PairWriter:
                             longest=recipe.tokens,
                             temperature=recipe.temperature,
                             seed=seeds[prompt],
+                            owner=job.account_id,
+                            still=lambda: not job.unwanted,
                         )
                         break
                     except PageRefusal as refusal:

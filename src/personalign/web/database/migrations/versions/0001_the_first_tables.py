@@ -274,7 +274,7 @@ def upgrade() -> None:
         "alignment",
         sa.Column("id", sa.String(length=22), nullable=False),
         sa.Column("account_id", sa.String(length=22), nullable=False),
-        sa.Column("sitting_id", sa.String(length=22), nullable=False),
+        sa.Column("sitting_id", sa.String(length=22), nullable=True),
         sa.Column("model", sa.String(length=256), nullable=False),
         sa.Column("method", sa.String(length=64), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -299,7 +299,10 @@ def upgrade() -> None:
             ondelete="SET NULL",
         ),
         sa.ForeignKeyConstraint(
-            ["sitting_id"], ["sitting.id"], name=op.f("fk_alignment_sitting_id"), ondelete="CASCADE"
+            ["sitting_id"],
+            ["sitting.id"],
+            name=op.f("fk_alignment_sitting_id"),
+            ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alignment")),
     )
