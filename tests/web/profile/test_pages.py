@@ -191,7 +191,9 @@ def test_the_long_and_the_adaptive_form_have_profiles_too(live: LiveSite) -> Non
     assert found["basis"] == "model" and found["answered"] == 30
     page = person.get(f"/profile/{chosen}")
     assert "simulated people" in words_of(page)
-    assert found["age"] is None and 'name="age"' not in page, "of no use here: neither asked nor kept"
+    assert found["age"] is None and 'name="age"' not in page, (
+        "of no use here: neither asked nor kept"
+    )
     person.post(f"/profile/{chosen}/about", 400, age="30")
     long = begin(person, "300")
     answers = {item.number: plain(item.number) for item in ipip_neo_300()}
