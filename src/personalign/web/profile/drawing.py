@@ -62,7 +62,7 @@ def picture(words: Words, title: str) -> Figure:
         lines = "\n".join(_broken(text, 9))
         figure.text(0.07, y, lines, size=9, color=MUTED, va="top", linespacing=1.4)
     _radar(figure, words)
-    axes = figure.add_axes((0.30, 0.045, 0.45, 0.50))
+    axes = figure.add_axes((0.30, 0.045, 0.45, 0.483))
     _bars(axes, words)
     return figure
 
