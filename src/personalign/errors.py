@@ -13,6 +13,7 @@ A message is a full sentence: the value received, what is accepted, the next ste
     |-- ExportError           a persona that another engine's files cannot hold, or did not
     |-- MethodError           an unknown method, or a setting it cannot take
     |-- EvaluationError       a score that cannot be computed as asked
+    |   `-- InputRefused      a file or text of a study that cannot be used
     |-- ServingError          a server that is full or closed
     |   |-- EngineFull        too many requests are waiting
     |   `-- EngineClosed      it takes no more requests
@@ -67,6 +68,15 @@ class MethodError(PersonalignError):
 
 class EvaluationError(PersonalignError):
     """A score cannot be computed from what was given."""
+
+
+class InputRefused(EvaluationError):
+    """A file or text of a study cannot be used; `reason` says why in one word, `values` what of it,
+    for a site that says it in the reader's language."""
+
+    def __init__(self, reason: str, sentence: str, **values: object) -> None:
+        super().__init__(sentence)
+        self.reason, self.values = reason, values
 
 
 class ApiError(PersonalignError):

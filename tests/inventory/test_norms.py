@@ -110,3 +110,11 @@ def test_people_without_norms(sex: str, age: int, message: str) -> None:
 def test_forms_without_norms() -> None:
     with pytest.raises(InventoryError, match="form of 60 items"):
         norm_group(sex="male", age=30, items=60)
+
+
+@pytest.mark.parametrize("items", [120, 300])
+def test_a_group_s_ages_are_those_with_the_same_table(items: int) -> None:
+    tables = {age: norm_group(sex="female", age=age, items=items) for age in range(10, 111)}
+    for group in tables.values():
+        same = [age for age, one in tables.items() if (one.facet_means == group.facet_means).all()]
+        assert group.ages == (same[0], same[-1])

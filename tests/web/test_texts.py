@@ -68,6 +68,15 @@ def notes() -> set[str]:
     }
 
 
+def test_what_is_wrong_with_a_study_s_input_has_a_text_and_no_text_is_left_over() -> None:
+    lower = [path.read_text("utf-8") for path in (ROOT.parent / "evaluation").glob("*.py")]
+    code = "".join([*SOURCES.values(), *lower])
+    texts = load_texts().section("en", "study.problem")
+    raised = set(re.findall(r"""(?:InputRefused|Wrong)\(\s*["']([a-z_]+)["']""", code))
+    assert raised and raised <= set(texts)
+    assert [reason for reason in texts if f'"{reason}"' not in code] == []
+
+
 def test_every_text_that_is_named_is_there() -> None:
     """What `t` is called with; and what is in quotes in code and lies in a section there is."""
     keys = load_texts().keys()

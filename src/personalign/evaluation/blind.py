@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from personalign.dataset.files import replacing
-from personalign.errors import EvaluationError
-from personalign.evaluation.text_files import is_text, read_text
+from personalign.errors import EvaluationError, InputRefused
+from personalign.evaluation.text_files import is_text, no_json, read_text
 from personalign.model.text_cache import content_key
 
 QUESTION = """\
@@ -109,9 +109,13 @@ def pack_pairs(
     for person, prompt in asked:
         for condition in {one for contrast in contrasts for one in contrast}:
             if (person, prompt, condition) not in texts:
-                raise EvaluationError(
+                raise InputRefused(
+                    "reply_missing",
                     f"There is no reply of {condition} to prompt {prompt} for person {person}; "
-                    "every prompt needs one of every condition."
+                    "every prompt needs one of every condition.",
+                    condition=condition,
+                    prompt=prompt,
+                    person=person,
                 )
     deal, order, side = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     dealt: dict[tuple[str, str], tuple[str, str]] = {}
@@ -186,9 +190,11 @@ def key_in(text: str, name: str) -> Key:
             about=dict(record["about"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise EvaluationError(
+        raise InputRefused(
+            "no_key",
             f"{name} is no key of a study ({error}); name the file that "
-            "`personalign study pack --key` wrote."
+            "`personalign study pack --key` wrote.",
+            file=name,
         ) from error
 
 
@@ -215,20 +221,29 @@ def pack_in(text: str, name: str) -> list[BlindPair]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise EvaluationError(f"Line {number} of {name} is no JSON: {error}.") from error
+            raise no_json(number, name, error) from error
         if not isinstance(record, dict) or set(record) != wanted or not _all_text(record):
-            raise EvaluationError(
+            raise InputRefused(
+                "no_pair",
                 f"Line {number} of {name} is no pair; a line has pair, prompt, A and B, all texts, "
-                "and nothing else, as `personalign study pack` writes it."
+                "and nothing else, as `personalign study pack` writes it.",
+                line=number,
+                file=name,
             )
         if record["pair"] in pairs:
-            raise EvaluationError(
+            raise InputRefused(
+                "pair_twice",
                 f"Line {number} of {name} is the pair {record['pair']} for the second time; keep "
-                "one of the two."
+                "one of the two.",
+                line=number,
+                file=name,
+                pair=record["pair"],
             )
         pairs[record["pair"]] = BlindPair(**record)
     if not pairs:
-        raise EvaluationError(f"{name} holds no pairs; give the pack that raters are to see.")
+        raise InputRefused(
+            "no_pairs", f"{name} holds no pairs; give the pack that raters are to see.", file=name
+        )
     return list(pairs.values())
 
 
@@ -237,21 +252,31 @@ def check_key(pairs: Sequence[BlindPair], key: Key) -> None:
     behind = {entry.pair: entry for entry in key.entries}
     for pair in pairs:
         if pair.pair not in behind:
-            raise EvaluationError(
+            raise InputRefused(
+                "pair_not_in_key",
                 f"The pair {pair.pair} is not in the key of {len(behind)} pairs; give the key that "
-                "was written with the pack."
+                "was written with the pack.",
+                pair=pair.pair,
+                entries=len(behind),
             )
     if len(behind) != len(pairs) or len(key.entries) != len(pairs):
-        raise EvaluationError(
+        raise InputRefused(
+            "key_size",
             f"The key has {len(key.entries)} entries and the pack {len(pairs)} pairs; give all "
-            "packs that were written with the key, and no other."
+            "packs that were written with the key, and no other.",
+            entries=len(key.entries),
+            pairs=len(pairs),
         )
     known = {frozenset(contrast) for contrast in key.contrasts}
     for entry in key.entries:
         if frozenset((entry.A, entry.B)) not in known:
-            raise EvaluationError(
+            raise InputRefused(
+                "key_contrast",
                 f"The key says that the pair {entry.pair} is of {entry.A} and {entry.B}, which is "
-                "none of its contrasts; give the key as it was written."
+                "none of its contrasts; give the key as it was written.",
+                pair=entry.pair,
+                one=entry.A,
+                other=entry.B,
             )
 
 
@@ -265,9 +290,11 @@ def contrasts_in(given: Sequence[str]) -> list[tuple[str, str]]:
     for text in given:
         one, colon, other = text.partition(":")
         if not (one and colon and other):
-            raise EvaluationError(
+            raise InputRefused(
+                "contrast",
                 f"The contrast {text!r} is not understood; write ONE:OTHER, such as "
-                "aligned:misaligned."
+                "aligned:misaligned.",
+                contrast=text,
             )
         found.append((one, other))
     return found
@@ -276,18 +303,26 @@ def contrasts_in(given: Sequence[str]) -> list[tuple[str, str]]:
 def check_contrasts(contrasts: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
     """Refuse contrasts that `pack_pairs` would: none, unknown, of one condition, or named twice."""
     if not contrasts:
-        raise EvaluationError("There is no contrast; name two conditions to be compared.")
+        raise InputRefused(
+            "no_contrast", "There is no contrast; name two conditions to be compared."
+        )
+    names = ", ".join(known)
     named = [frozenset(contrast) for contrast in contrasts]
     for contrast in contrasts:
         for condition in contrast:
             if condition not in known:
-                raise EvaluationError(
-                    f"There are no replies of {condition!r}; the conditions are {', '.join(known)}."
+                raise InputRefused(
+                    "condition",
+                    f"There are no replies of {condition!r}; the conditions are {names}.",
+                    condition=condition,
+                    known=names,
                 )
         if contrast[0] == contrast[1] or named.count(frozenset(contrast)) > 1:
-            raise EvaluationError(
+            raise InputRefused(
+                "contrast_twice",
                 f"The contrast {contrast[0]}:{contrast[1]} compares a condition with itself or is "
-                "named twice; name each two conditions once."
+                "named twice; name each two conditions once.",
+                contrast=":".join(contrast),
             )
 
 
@@ -303,9 +338,13 @@ def _by_place(
     for row in rows:
         place = (row["person"], row["prompt"], row["condition"])
         if place in texts:
-            raise EvaluationError(
+            raise InputRefused(
+                "reply_twice",
                 f"There are two replies of {place[2]} to prompt {place[1]} for person {place[0]}; "
-                "keep one."
+                "keep one.",
+                condition=place[2],
+                prompt=place[1],
+                person=place[0],
             )
         texts[place] = row["text"]
         asked[place[:2]] = row["asked"]

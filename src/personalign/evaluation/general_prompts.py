@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from personalign.errors import EvaluationError
-from personalign.evaluation.text_files import read_text
+from personalign.errors import EvaluationError, InputRefused
+from personalign.evaluation.text_files import no_json, read_text
 
 ENDINGS = (".jsonl", ".txt")
 
@@ -65,13 +65,17 @@ def prompts_in(text: str, name: str) -> tuple[Prompt, ...]:
         if name.endswith(".jsonl"):
             prompt = _prompt(line, number, name)
         if prompt.id in prompts:
-            raise EvaluationError(
+            raise InputRefused(
+                "prompt_twice",
                 f"Line {number} of {name} has the id {prompt.id!r}, which an earlier line "
-                "has too; give every prompt its own."
+                "has too; give every prompt its own.",
+                line=number,
+                file=name,
+                prompt=prompt.id,
             )
         prompts[prompt.id] = prompt
     if not prompts:
-        raise EvaluationError(f"{name} holds no prompts; give at least one.")
+        raise InputRefused("no_prompts", f"{name} holds no prompts; give at least one.", file=name)
     return tuple(prompts.values())
 
 
@@ -89,15 +93,18 @@ def _prompt(line: str, number: int, name: str) -> Prompt:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise EvaluationError(f"Line {number} of {name} is no JSON: {error}.") from error
+        raise no_json(number, name, error) from error
     try:
         text = _text(record)
     except (KeyError, IndexError, TypeError, AttributeError):
         text = None
     if text is None or not text.strip():
-        raise EvaluationError(
+        raise InputRefused(
+            "no_prompt",
             f'Line {number} of {name} is no prompt; a line has "turns" (MT-Bench), "instruction" '
-            '(self-instruct), "conversations" (LIMA) or "prompt", and a text in it.'
+            '(self-instruct), "conversations" (LIMA) or "prompt", and a text in it.',
+            line=number,
+            file=name,
         )
     named = record.get("question_id", record.get("id"))
     return Prompt(str(number) if named is None else str(named), text.strip())

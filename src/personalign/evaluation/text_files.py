@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from personalign.errors import EvaluationError
+from personalign.errors import InputRefused
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file, with or without its mark; EvaluationError for another coding."""
+    """A UTF-8 file, with or without its mark; InputRefused for another coding."""
     return decoded(path.read_bytes(), path.name)
 
 
@@ -17,10 +17,18 @@ def decoded(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise EvaluationError(
-            f"{name} is no UTF-8 text ({error.reason} at byte {error.start}); save it as such."
+        raise InputRefused(
+            "no_text",
+            f"{name} is no UTF-8 text ({error.reason} at byte {error.start}); save it as such.",
+            file=name,
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def no_json(line: int, name: str, error: Exception) -> InputRefused:
+    """What is wrong with a line that a parser of JSON refused."""
+    sentence = f"Line {line} of {name} is no JSON: {error}."
+    return InputRefused("no_json", sentence, line=line, file=name)
 
 
 def is_text(value: object) -> bool:

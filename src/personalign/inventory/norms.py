@@ -13,6 +13,7 @@ says 1 and 99. We say 99 from where the cubic first passes it, so that more is n
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,7 @@ Sex = Literal["male", "female"]
 YOUNGEST, OLDEST = 10, 110
 """Ages the norm tables cover."""
 
+_FROM = {120: (YOUNGEST, 21, 41, 61), 300: (YOUNGEST, 21)}  # first ages of the tables
 _TOP = 70.0  # where the cubic has passed 99; above, it bends down again, to 98.9 at T = 73
 _TABLE_ORDER = "NEOAC"  # order of the traits in a norm table
 
@@ -41,6 +43,8 @@ class Norms:
     """The group in words, such as "women between 21 and 40 years old"."""
     items: int
     """Length of the form they are of, 120 or 300."""
+    ages: tuple[int, int]
+    """The youngest and the oldest it is used for, in years."""
     facet_means: NDArray[np.float64]
     """(30,) means of facet sums, in the order of `FACETS`."""
     facet_sds: NDArray[np.float64]
@@ -116,6 +120,7 @@ def norm_group(*, sex: Sex | None, age: int, items: int = 300) -> Norms:
     return Norms(
         group=group,
         items=items,
+        ages=_ages(age, items),
         facet_means=values[facet_places],
         facet_sds=values[facet_places + 6],
         trait_means=values[trait_places],
@@ -164,6 +169,11 @@ def percentiles(t_scores: ArrayLike) -> NDArray[np.float64]:
     cubic = np.where(t < int(NormScale.CONST_MIN), 1.0, cubic)
     cubic = np.where(t > _TOP, 99.0, cubic)
     return np.clip(cubic, 1.0, 99.0)
+
+
+def _ages(age: int, items: int) -> tuple[int, int]:
+    starts = [*_FROM[items], OLDEST + 1]
+    return next((a, b - 1) for a, b in itertools.pairwise(starts) if a <= age < b)
 
 
 def _facet_place(code: str) -> int:

@@ -106,7 +106,8 @@ def test_a_study_with_two_raters(live: LiveSite, browser: Browser, tmp_path: Pat
     study = urlsplit(page.url).path
     page.get_by_label("How many links").fill("2")
     ruth.press("Make links")
-    links = page.get_by_label("One link a rater").input_value().split()
+    links = page.get_by_label("One link a rater").input_value().splitlines()
+    links = [line.partition(": ")[2] for line in links]
     assert len(set(links)) == 2
 
     # one votes by keyboard and reloads in the middle, the other presses

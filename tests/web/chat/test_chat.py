@@ -219,6 +219,42 @@ def test_who_leaves_takes_no_room(live: LiveSite, ann: tuple[Person, Alignment])
     assert len(talks_of(live, who).rounds) == before
 
 
+def test_what_is_stopped_is_kept_as_far_as_it_was_said(
+    live: LiveSite, ann: tuple[Person, Alignment]
+) -> None:
+    who, row = ann
+    live.site.settings = replace(live.site.settings, reply_tokens=4000)
+    who.get("/chat/kept")
+    sent = {"form_token": who.token, "question": QUESTION, "pair": row.id, "live": "true"}
+    told: list[tuple[str, dict[str, Any]]] = []
+    with who.http.stream("POST", "/chat/say", data=sent) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("event"):
+                told.append((line[7:], {}))
+            elif line.startswith("data"):
+                told[-1][1].update(json.loads(line[6:]))
+                if len(told) == 8:
+                    asking = {"form_token": who.token, "asking": told[0][1]["asking"]}
+                    ben = live.member()
+                    ben.get("/chat/kept")
+                    ben.post("/chat/stop", 404, asking=asking["asking"])
+                    assert who.http.post("/chat/stop", data=asking).status_code == 204
+    talk = talks_of(live, who)
+    replies = talk.rounds[-1].replies
+    for reply in replies:
+        words = [d["text"] for name, d in told if name == "words" and d["speaker"] == reply.speaker]
+        assert reply.stopped and reply.problem is None
+        assert reply.text == "".join(words).strip()
+    assert told[-1][0] == "end" and talk.id == told[-1][1]["talk"]
+    marks = told[-1][1]["html"].count("You stopped it")
+    assert marks == len(replies) == who.get(f"/chat/talk/{talk.id}").count("You stopped it")
+    until(lambda: live.site.service.engine.stats().running == 0, "the replies' end")
+    who.post("/chat/keep", talk=talk.id)
+    live.site.talks.forget(live.account_of(who).id)
+    assert who.get(f"/chat/kept/{talk.kept_id}").count("You stopped it") == marks
+    assert talks_of(live, who).messages("mine", "So?")[:-1], "it knows what it had said"
+
+
 def test_nobody_speaks_as_or_reads_another(live: LiveSite, ann: tuple[Person, Alignment]) -> None:
     who, row = ann
     ask(who, row.id)
@@ -276,7 +312,7 @@ def test_what_is_kept_is_sealed_taken_up_again_and_deleted(
         kept = b"".join([turn.text for turn in turns] + [row_.title])
         assert len(turns) == 8 and b"Saturday" not in kept and b"Sunday" not in kept
         columns = {c.key for c in inspect(Turn).columns}
-    assert columns == {"conversation_id", "place", "speaker", "alpha", "text", "said_at"}
+    assert columns == {"conversation_id", "place", "speaker", "alpha", "stopped", "text", "said_at"}
     live.site.talks.forget(live.account_of(who).id)
     assert QUESTION in who.get("/chat/kept")
     assert "And on Sunday?" in who.get(f"/chat/kept/{talk.kept_id}")

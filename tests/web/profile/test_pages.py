@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from functools import partial
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import httpx
 import pytest
+from matplotlib.figure import Figure
 
 from personalign.inventory.items import ipip_neo_120, ipip_neo_300
 from personalign.inventory.keys import FACETS, TRAITS
@@ -50,6 +52,20 @@ def rows_of(page: str) -> dict[str, list[str]]:
     return found
 
 
+def inside(percentile: int) -> str:
+    """A percentile as it stands in tables: what the norms end at is a bound."""
+    return {1: "≤ 1", 99: "≥ 99"}.get(percentile, str(percentile))
+
+
+def between(scale: dict[str, Any]) -> str:
+    low, high = scale["percentile_range"]
+    return f"≤ {high}" if low == 1 else f"≥ {low}" if high == 99 else f"{low}–{high}"
+
+
+def told_on(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.texts)
+
+
 def test_page_json_picture_and_pdf_hold_the_same_numbers(live: LiveSite, tmp_path: Path) -> None:
     person = consenting(live)
     sitting = finished(person, age="34", sex="female")
@@ -57,19 +73,20 @@ def test_page_json_picture_and_pdf_hold_the_same_numbers(live: LiveSite, tmp_pat
     rows = rows_of(person.get(f"/profile/{sitting}"))
     assert list(scales) == list(rows) and set(scales) == {*TRAITS, *FACETS}
     for code, scale in scales.items():
-        low, high = scale["percentile_range"]
         t = f"{scale['t_score']:.1f} ±{scale['t_standard_error']:.1f}"
-        assert rows[code] == [str(scale["percentile"]), f"{low}–{high}", t]
+        assert rows[code] == [inside(scale["percentile"]), between(scale), t]
     words = words_for(live, person, sitting)
     drawn = [text.get_text() for axes in picture(words, "x").axes for text in axes.texts]
     for scale in scales.values():
-        low, high = scale["percentile_range"]
-        assert f"{scale['percentile']}  ({low}–{high})" in drawn
+        assert f"{inside(scale['percentile'])}  ({between(scale)})" in drawn
     written = " ".join(text.get_text() for one in text_pages(words, "x") for text in one.texts)
     for scale in scales.values():
         low, high = scale["percentile_range"]
-        said = f"about {scale['percentile']} of 100 people; allowing for error, {low} to {high}."
-        assert said in re.sub(r"\s+", " ", written)
+        if 1 < low < high < 99:
+            said = f"about {scale['percentile']} of 100; allowing for error, {low} to {high}."
+            assert said.replace("100;", "100 people;") in re.sub(r"\s+", " ", written)
+    assert words.axis() in re.sub(r"\s+", " ", told_on(picture(words, "x")))
+    assert words.axis() in words_of(person.get(f"/profile/{sitting}"))
     assert file(person, sitting, "png").content.startswith(b"\x89PNG\r\n")
     data = file(person, sitting, "pdf").content
     assert data.startswith(b"%PDF-") and len(re.findall(rb"/Type /Page\b", data)) >= 3
@@ -99,7 +116,8 @@ def test_without_age_it_shows_means_and_says_so(live: LiveSite) -> None:
     sitting = finished(person)
     page = person.get(f"/profile/{sitting}")
     assert "no comparison with other people" in words_of(page)
-    assert "of 100" not in words_of(page)
+    assert not re.search("of 100|others|People who|T score", words_of(page))
+    assert words_of(page).count("speaks for") == 5, "what was answered is described"
     found = file(person, sitting, "json").json()
     assert found["basis"] == "means" and found["age"] is found["sex"] is None
     rows = rows_of(page)
@@ -115,7 +133,7 @@ def test_age_and_sex_can_be_told_later_and_taken_back(live: LiveSite) -> None:
     sitting = finished(person)
     person.get(f"/profile/{sitting}")
     assert 'role="alert"' in person.post(f"/profile/{sitting}/about", 400, age="200")
-    assert "women of your age (51)" in person.post(
+    assert "women aged 41 to 60, by" in person.post(
         f"/profile/{sitting}/about", age="51", sex="female"
     )
     assert file(person, sitting, "json").json()["age"] == 51
@@ -171,7 +189,12 @@ def test_the_long_and_the_adaptive_form_have_profiles_too(live: LiveSite) -> Non
     chosen = finished(person, "adaptive", age="30")
     found = file(person, chosen, "json").json()
     assert found["basis"] == "model" and found["answered"] == 30
-    assert "simulated people" in words_of(person.get(f"/profile/{chosen}"))
+    page = person.get(f"/profile/{chosen}")
+    assert "simulated people" in words_of(page)
+    assert found["age"] is None and 'name="age"' not in page, (
+        "of no use here: neither asked nor kept"
+    )
+    person.post(f"/profile/{chosen}/about", 400, age="30")
     long = begin(person, "300")
     answers = {item.number: plain(item.number) for item in ipip_neo_300()}
     person.http.post(

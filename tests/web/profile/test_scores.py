@@ -71,7 +71,7 @@ def test_without_an_age_there_are_means_and_nothing_is_compared() -> None:
     scores = scores_of(sheet_of(ipip_neo_120()), About())
     assert scores.basis == "means" and scores.norm_items is None
     for scale in scores.scales.values():
-        assert scale.t is scale.percentile is scale.range is None
+        assert scale.t is scale.percentile is scale.range is scale.level is None
         assert scale.mean is not None and scale.mean_error is not None
 
 

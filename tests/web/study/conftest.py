@@ -98,7 +98,7 @@ def links_on(page: str) -> list[str]:
     """Paths of the links a page shows."""
     area = re.search(r'<textarea id="link-list".*?>(.*?)</textarea>', page, re.S)
     assert area, page
-    return [line.partition("127.0.0.1")[2] for line in area[1].split()]
+    return [line.partition("127.0.0.1")[2] for line in area[1].splitlines()]
 
 
 def begin(person: Person, link: str) -> str:

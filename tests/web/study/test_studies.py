@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.web.study.conftest import (
     hand_in,
     id_on,
     lines_of,
+    links_on,
     pair_on,
     send,
     some_pairs,
@@ -129,15 +131,34 @@ def test_another_studys_link_is_not_revoked_by_its_id(live: LiveSite, voted: Hel
 def test_links_are_shown_once_and_come_as_a_file_from_that_page_alone(
     live: LiveSite, voted: Held
 ) -> None:
-    links = voted.invite(2)
-    tokens = [link.rpartition("/")[2] for link in links]
+    shown = voted.researcher.post(f"{voted.path}/links", many=2)
+    tokens = [link.rpartition("/")[2] for link in links_on(shown)]
     text = voted.researcher.post(f"{voted.path}/links.txt", tokens=" ".join(tokens))
     assert [line.rpartition("/")[2] for line in text.splitlines()] == tokens
+    numbers = re.findall(r'<td class="whole">(rater-\d+)', shown)
+    assert [line.partition(":")[0] for line in text.splitlines()] == numbers[-2:]
     voted.researcher.post(f"{voted.path}/links.txt", 400, tokens=tokens[0] + " made-up")
     page = voted.researcher.get(voted.path)
     assert not any(token in page for token in tokens)
     for many in (0, -3, 201):
         voted.researcher.post(f"{voted.path}/links", 400, many=many)
+
+
+def test_a_closed_study_offers_no_links_and_its_sentences_stand_apart(live: LiveSite) -> None:
+    study = hand_in(live, *some_pairs(prompts=2, seed=38))
+    study.close()
+    page = study.researcher.get(study.path)
+    assert 'name="many"' not in page
+    assert not re.search(r"[.:]\w", re.sub(r"\d\.\d", "", words_of(page).partition("Results")[2]))
+    study.researcher.post(f"{study.path}/links", 409, many=1)
+
+
+def test_what_is_wrong_is_said_in_the_reader_s_language(live: LiveSite) -> None:
+    person = live.person(language="de").sign_up()
+    live.give(person, "researcher")
+    page = send(person, "pack", {"packs": "not json\n", "key": "{}"}, 400, title="T")
+    assert "Zeile 1 von p.jsonl ist kein JSON" in words_of(page)
+    assert "no JSON" not in words_of(page)
 
 
 @pytest.mark.parametrize(

@@ -50,29 +50,43 @@ async def ask(
     seed: int | None = None,
     longest: int = LONGEST,
     listener: Listener | None = None,
+    stop: asyncio.Event | None = None,
 ) -> AsyncGenerator[Words | Reply, None]:
-    """Words as they come, and each speaker's whole Reply when it has ended.
+    """Words as they come, and each speaker's Reply when it has ended.
 
     rounds: what was said before. seed: draw words with it; None takes the most probable ones.
-    longest: tokens of a reply. listener: who waits; nobody speaks to one who is gone.
+    longest: tokens of a reply. listener: who waits; nobody speaks to one who is gone. stop: once it
+    is set, who still speaks has ended with what was said.
     """
     arrived: asyncio.Queue[Words | Reply] = asyncio.Queue()
+    stop = stop or asyncio.Event()
 
     async def answer(speaker: Speaker) -> None:
         said: list[str] = []
         problem: str | None = None
+        stopped = False
         try:
             pieces = _pieces(service, speaker, question, rounds, seed, longest, listener)
             async with aclosing(pieces):
                 async for text in pieces:
                     said.append(text)
                     arrived.put_nowait(Words(speaker.name, text))
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+            stopped = True
         except Exception as error:
             problem = _problem(error)
         text = "" if problem else "".join(said).strip()
-        arrived.put_nowait(Reply(speaker.name, text, speaker.alpha, seed, problem))
+        arrived.put_nowait(Reply(speaker.name, text, speaker.alpha, seed, problem, stopped))
+
+    async def end_when_stopped() -> None:
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
 
     tasks = [asyncio.create_task(answer(speaker)) for speaker in speakers]
+    waiting = asyncio.create_task(end_when_stopped())
     try:
         left = len(tasks)
         while left:
@@ -80,9 +94,9 @@ async def ask(
             left -= isinstance(got, Reply)
             yield got
     finally:
-        for task in tasks:
+        for task in (waiting, *tasks):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(waiting, *tasks, return_exceptions=True)
 
 
 async def ask_all(

@@ -71,6 +71,7 @@ def add_rounds(
                 place=place,
                 speaker=said.speaker,
                 alpha=said.alpha,
+                stopped=said.stopped,
                 said_at=now(),
             )
             seal(vault, turn, "text", said.text)
@@ -90,7 +91,10 @@ def rounds_of(session: Session, vault: Vault, conversation: Conversation) -> lis
     rounds = []
     for _, group in groupby(numbered, key=lambda pair: pair[0]):
         asked, *said = [turn for _, turn in group]
-        replies = (Reply(t.speaker, unsealed_text(vault, t, "text"), t.alpha) for t in said)
+        replies = (
+            Reply(t.speaker, unsealed_text(vault, t, "text"), t.alpha, stopped=t.stopped)
+            for t in said
+        )
         rounds.append(Round(unsealed_text(vault, asked, "text"), tuple(replies)))
     return rounds
 

@@ -1,6 +1,7 @@
 """/chat: one question, answered by the model as it is, a persona and its mirror image.
 
 With chat.js a reply comes as server-sent events; without it the page comes back with all of it.
+Who leaves while it is written drops the round; who stops it keeps what was said until then.
 """
 
 from __future__ import annotations
@@ -108,6 +109,16 @@ async def say(
         return Response(status_code=CLIENT_GONE)
     await asyncio.to_thread(_remember, site, asked, replies)
     return see(f"/chat/talk/{asked.talk.id}")
+
+
+@router.post("/chat/stop")
+async def stop(
+    request: Request, member: SignedIn, asking: Annotated[str, Form(max_length=64)]
+) -> Response:
+    """End the replies to a question; the stream that is giving them ends with what was said."""
+    if not site_of(request).talks.stop(member.id, asking):
+        raise PageRefusal(404, "not_found")
+    return Response(status_code=204)
 
 
 @router.post("/chat/keep")
@@ -235,8 +246,9 @@ async def _events(request: Request, site: Site, asked: _Asked) -> AsyncGenerator
     """A round as server-sent events: begin, words, reply (a speaker has ended), end; or problem."""
     waiting = Round(asked.question, tuple(Reply(s.name, "", s.alpha) for s in asked.speakers))
     try:
-        with site.talks.asking(asked.talk.account_id):
-            yield _event("begin", html=_round(request, asked.talk, waiting, under_way=True))
+        with site.talks.asking(asked.talk.account_id) as asking_now:
+            html = _round(request, asked.talk, waiting, under_way=True)
+            yield _event("begin", asking=asking_now.id, html=html)
             replies: dict[str, Reply] = {}
             rounds = asked.talk.rounds
             asking = ask(
@@ -247,6 +259,7 @@ async def _events(request: Request, site: Site, asked: _Asked) -> AsyncGenerator
                 seed=asked.seed,
                 longest=site.settings.reply_tokens,
                 listener=asked.listener,
+                stop=asking_now.stop,
             )
             async with aclosing(asking):
                 async for got in asking:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import OrderedDict
@@ -40,6 +41,8 @@ class Reply:
     """The seed it was drawn with; None for the most probable words."""
     problem: str | None = None
     """Why there is no text: a key of chat.problem."""
+    stopped: bool = False
+    """Whether the person stopped it; the text is what was said until then."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Talk:
 
 
 def messages_of(rounds: Sequence[Round], speaker: str, question: str) -> list[Message]:
-    """The turns of those rounds that a speaker answered, and the new question.
+    """The turns of those rounds to which a speaker said something, and the new question.
 
     >>> one = Round("Hi?", (Reply("base", "Hi."), Reply("mine", "Yo.")))
     >>> [turn["content"] for turn in messages_of([one], "mine", "So?")]
@@ -94,7 +97,8 @@ def messages_of(rounds: Sequence[Round], speaker: str, question: str) -> list[Me
     turns: list[Message] = []
     for round_ in rounds:
         for reply in round_.replies:
-            if reply.speaker == speaker and reply.problem is None:
+            silenced = reply.problem is not None or (reply.stopped and not reply.text)
+            if reply.speaker == speaker and not silenced:
                 turns.append({"role": "user", "content": round_.question})
                 turns.append({"role": "assistant", "content": reply.text})
     return [*turns, {"role": "user", "content": question}]
@@ -106,6 +110,16 @@ class Listener:
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
         self.gone = False
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A question that is being answered."""
+
+    account_id: str
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set where the person has heard enough."""
+    id: str = field(default_factory=new_id)
 
 
 class Talks:
@@ -122,7 +136,7 @@ class Talks:
         self._clock = clock
         self._lock = threading.Lock()
         self._talks: OrderedDict[str, Talk] = OrderedDict()  # the one longest unused first
-        self._asking: dict[str, int] = {}
+        self._asking: dict[str, Asking] = {}
         self._listeners: WeakSet[Listener] = WeakSet()
 
     def listening(self, talk: Talk) -> Listener:
@@ -176,19 +190,29 @@ class Talks:
         self._drop(lambda talk: talk.kept_id == kept_id)
 
     @contextmanager
-    def asking(self, account_id: str) -> Iterator[None]:
+    def asking(self, account_id: str) -> Iterator[Asking]:
         """One question being answered; PageRefusal (429) where that is one too many."""
+        asking = Asking(account_id)
         with self._lock:
-            if self._asking.get(account_id, 0) >= AT_ONCE:
+            own = [one for one in self._asking.values() if one.account_id == account_id]
+            if len(own) >= AT_ONCE:
                 raise PageRefusal(429, "asking", retry_after=5)
-            self._asking[account_id] = self._asking.get(account_id, 0) + 1
+            self._asking[asking.id] = asking
         try:
-            yield
+            yield asking
         finally:
             with self._lock:
-                self._asking[account_id] -= 1
-                if not self._asking[account_id]:
-                    del self._asking[account_id]
+                del self._asking[asking.id]
+
+    def stop(self, account_id: str, number: str) -> bool:
+        """End the replies to somebody's question; False where it is not being answered, or not
+        theirs. For the thread that the replies are waited for in."""
+        with self._lock:
+            asking = self._asking.get(number)
+        if asking is None or asking.account_id != account_id:
+            return False
+        asking.stop.set()
+        return True
 
     def _drop(self, unwanted: Callable[[Talk], bool]) -> None:
         with self._lock:

@@ -7,7 +7,6 @@ the same in words. Drawing takes most of a second of a core, so that it is done 
 from __future__ import annotations
 
 import io
-import textwrap
 import threading
 from typing import Any
 
@@ -16,6 +15,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from personalign.dataset.plots.style import FAINT, INK, MUTED, TRAIT_COLOURS
 from personalign.inventory.keys import FACETS, TRAITS
@@ -29,7 +30,8 @@ A4 = (8.27, 11.69)
 _DRAWING = threading.Lock()
 _LINE = 0.0165  # height of a line of text, a share of the page
 _LINES = 54  # on a page
-_WIDTH = 104  # characters in a line
+_SIZE = 9.5  # of letters, points
+_WIDTH = 72 * (A4[0] - 1.5)  # of a line, points
 _DOTS = 150  # an inch
 
 
@@ -56,10 +58,11 @@ def picture(words: Words, title: str) -> Figure:
     """Radar and bars on one page."""
     figure = Figure(figsize=A4, facecolor="white")
     figure.text(0.07, 0.965, title, size=17, weight="bold", color=INK, va="top")
-    compared = textwrap.fill(words.compared(), _WIDTH)
-    figure.text(0.07, 0.935, compared, size=9, color=MUTED, va="top", linespacing=1.4)
+    for y, text in ((0.935, words.compared()), (0.572, words.axis())):
+        lines = "\n".join(_broken(text, 9))
+        figure.text(0.07, y, lines, size=9, color=MUTED, va="top", linespacing=1.4)
     _radar(figure, words)
-    axes = figure.add_axes((0.30, 0.045, 0.45, 0.50))
+    axes = figure.add_axes((0.30, 0.045, 0.45, 0.483))
     _bars(axes, words)
     return figure
 
@@ -84,15 +87,34 @@ def text_pages(words: Words, title: str) -> list[Figure]:
 
 
 def _wrapped(text: str, indent: str = "") -> list[tuple[str, str]]:
-    broken = textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
-    return [(line, "") for line in broken]
+    return [(indent + line, "") for line in _broken(text, _SIZE)]
+
+
+def _broken(text: str, size: float) -> list[str]:
+    """A text in lines of the page's width, by the width of its letters."""
+
+    def width(of: str) -> float:
+        return float(text_to_path.get_text_width_height_descent(of, font, ismath=False)[0])
+
+    font = FontProperties(size=size)
+    space = width("m m") - width("mm")
+    lines: list[list[str]] = [[]]
+    left = _WIDTH
+    for word in text.split():
+        needed = width(word) + space
+        if needed > left and lines[-1]:
+            lines.append([])
+            left = _WIDTH
+        lines[-1].append(word)
+        left -= needed
+    return [" ".join(line) for line in lines]
 
 
 def _text_page(lines: list[tuple[str, str]]) -> Figure:
     figure = Figure(figsize=A4, facecolor="white")
     looks: dict[str, dict[str, Any]] = {
         "title": {"size": 15, "weight": "bold", "color": INK},
-        "": {"size": 9.5, "color": INK},
+        "": {"size": _SIZE, "color": INK},
     }
     for trait, colour in TRAIT_COLOURS.items():
         looks[trait] = {"size": 11, "weight": "bold", "color": colour}
@@ -133,6 +155,8 @@ def _bars(axes: Axes, words: Words) -> None:
     ends = "means" if words.scores.basis == "means" else "norms"
     axes.text(-0.03, 1.2, words.say("profile.table.scale"), size=8, color=MUTED, ha="right")
     axes.text(1.03, 1.2, words.say(f"profile.table.{ends}"), size=8, color=MUTED)
+    if ends == "norms":
+        axes.text(0.5, 1.2, words.say("profile.table.t"), size=8, color=MUTED, ha="center")
     for trait in words.scores.traits:
         place -= 0.55
         for scale in (trait, *words.scores.facets(trait.code)):

@@ -15,7 +15,13 @@ from personalign.web.profile.drawing import pdf, png
 from personalign.web.profile.radar import radar_of
 from personalign.web.profile.scores import scores_of
 from personalign.web.profile.words import Words
-from personalign.web.questionnaire.about import AboutError, about_of, keep_about, read_about
+from personalign.web.questionnaire.about import (
+    AboutError,
+    about_of,
+    compares,
+    keep_about,
+    read_about,
+)
 from personalign.web.questionnaire.consenting import Consenting
 from personalign.web.questionnaire.sheets import read_sheet
 from personalign.web.questionnaire.sittings import own_sitting
@@ -72,9 +78,10 @@ def tell(
     except AboutError as error:
         return _page(request, member, sitting_id, problem=str(error), age=age, sex=sex)
     with site.database.writing() as session:
-        keep_about(
-            site.vault, _finished(own_sitting(session, member, sitting_id, lock=True)), about
-        )
+        sitting = _finished(own_sitting(session, member, sitting_id, lock=True))
+        if not compares(sitting):
+            raise PageRefusal(400, "not_understood")
+        keep_about(site.vault, sitting, about)
     return see(f"/profile/{sitting_id}", "about_kept")
 
 

@@ -41,6 +41,10 @@ Basis = Literal["norms", "means", "model"]
 HIGH, LOW = 70, 30
 """Percentiles from which Johnson's IPIP-NEO report calls a score high, and up to which low."""
 
+FOR, AGAINST = 3.5, 2.5
+"""Means from which answers mostly spoke for a scale, and up to which against it: halfway from the
+middle answer to the next one."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -72,14 +76,17 @@ class Scale:
 
     @property
     def level(self) -> str | None:
-        """high, middle or low among the people of the norms; by the means, above or below 3."""
-        if self.percentile is not None:
-            return (
-                "high" if self.percentile >= HIGH else "low" if self.percentile <= LOW else "middle"
-            )
+        """high, middle or low among the people compared with; None without a comparison."""
+        if self.percentile is None:
+            return None
+        return "high" if self.percentile >= HIGH else "low" if self.percentile <= LOW else "middle"
+
+    @property
+    def leaning(self) -> str | None:
+        """What the answers themselves spoke for: for, against or between; of nobody else."""
         if self.mean is None:
             return None
-        return "high" if self.mean >= 3.5 else "low" if self.mean <= 2.5 else "middle"
+        return "for" if self.mean >= FOR else "against" if self.mean <= AGAINST else "between"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -103,6 +110,8 @@ class Scores:
     about: About
     norm_items: int | None
     """Length of the form the norm tables are of; None where none are used."""
+    norm_ages: tuple[int, int] | None
+    """Youngest and oldest of the people in the norm table."""
     form: int
     """Length of the form that was filled in."""
     adaptive: bool
@@ -139,6 +148,7 @@ class Scores:
             "age": self.about.age,
             "sex": self.about.sex,
             "norm_items": self.norm_items,
+            "norm_ages": None if self.norm_ages is None else list(self.norm_ages),
             "errors": "one standard error, of the posterior"
             if self.basis == "model"
             else "one standard error of measurement, by the response model",
@@ -169,6 +179,7 @@ def scores_of(sheet: AnswerSheet, about: About) -> Scores:
         basis=basis,
         about=about,
         norm_items=profile.standing.norms.items if profile.standing else None,
+        norm_ages=profile.standing.norms.ages if profile.standing else None,
         form=len(sheet.inventory),
         adaptive=sheet.adaptive,
         answered=profile.answered,

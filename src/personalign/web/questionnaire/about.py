@@ -48,6 +48,11 @@ def read_about(age: str, sex: str) -> About:
     return About(int(years), cast("Sex", sex) if sex else None)
 
 
+def compares(sitting: Sitting) -> bool:
+    """Whether age and sex are of use: of the adaptive form too little is answered for the norms."""
+    return sitting.form != "adaptive"
+
+
 def about_of(vault: Vault, sitting: Sitting) -> About:
     """What was told with a sitting."""
     text = unsealed_text(vault, sitting, "about")

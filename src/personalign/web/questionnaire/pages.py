@@ -13,7 +13,7 @@ from personalign.dataset.adaptive_person import ITEMS
 from personalign.web.accounts.sessions import Member
 from personalign.web.pages import page as render
 from personalign.web.pages import see
-from personalign.web.questionnaire.about import AboutError, read_about
+from personalign.web.questionnaire.about import AboutError, compares, read_about
 from personalign.web.questionnaire.consenting import Consenting
 from personalign.web.questionnaire.sheets import form_of, read_sheet
 from personalign.web.questionnaire.sittings import (
@@ -140,7 +140,7 @@ def keep(
 
 @router.get("/questionnaire/{sitting_id}/end")
 def end(request: Request, member: Consenting, sitting_id: str) -> Response:
-    """What is still missing, age and sex for who wants to give them, and the last button."""
+    """What is still missing, age and sex where they are of use, and the last button."""
     return _end(request, member, sitting_id)
 
 
@@ -202,6 +202,7 @@ def _end(
         "questionnaire/end.html",
         200 if problem is None else 400,
         sitting=sitting,
+        compares=compares(sitting),
         texts=texts_of(sitting),
         missing=missing(sheet, pages),
         last=len(pages),

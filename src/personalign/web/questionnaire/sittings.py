@@ -19,7 +19,7 @@ from personalign.web.accounts.tables import Account
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now, seal
 from personalign.web.personas.tables import Alignment
-from personalign.web.questionnaire.about import About, keep_about
+from personalign.web.questionnaire.about import About, compares, keep_about
 from personalign.web.questionnaire.sheets import form_of, pages_put, put_answers, read_sheet
 from personalign.web.questionnaire.tables import FORMS, Answer, Sitting
 from personalign.web.questionnaire.wording import language_for
@@ -169,7 +169,8 @@ def finish(site: Site, member: Member, sitting_id: str, about: About) -> None:
         if sheet.tuning_answered < sheet.minimum:
             raise PageRefusal(409, "too_few", answered=sheet.tuning_answered, minimum=sheet.minimum)
         sitting.finished_at = sitting.changed_at = now()
-        keep_about(site.vault, sitting, about)
+        if compares(sitting):
+            keep_about(site.vault, sitting, about)
         append(
             session,
             site.vault,

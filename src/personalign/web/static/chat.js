@@ -1,4 +1,5 @@
 // Replies as they are written: the form is sent with fetch, and server-sent events fill the columns.
+// Stopping asks the server to end them: the stream ends as any other, with what was said until then.
 // Without this file the form works as it is, and the page comes back with whole replies.
 
 const form = document.getElementById("say");
@@ -18,24 +19,41 @@ if (form && window.ReadableStream) {
   const trouble = document.getElementById("trouble");
   const question = document.getElementById("question");
   const sendText = send.textContent;
-  let leaving = null; // what ends the reply under way
+  let writing = null; // the question under way: its text, its number once it is known, what leaves it
 
   form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (leaving) leaving.abort();
-    else if (question.value.trim()) say();
+    event.preventDefault(); // while a reply is written, Enter anywhere sends nothing and stops nothing
+    if (!writing && question.value.trim()) say();
   });
 
   question.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
 
+  send.addEventListener("click", () => { if (writing) stop(); });
+
+  async function stop() {
+    const { number, leaving } = writing;
+    send.disabled = true;
+    if (!number) return leaving.abort(); // nothing has been said
+    const fields = new URLSearchParams({ asking: number });
+    const token = form.querySelector("input[type=hidden]");
+    fields.set(token.name, token.value);
+    try {
+      const answer = await fetch(form.dataset.stops, { method: "POST", body: fields, signal: AbortSignal.timeout(15000) });
+      if (answer.ok || answer.status === 404) return; // 404: it had just ended
+    } catch { /* no connection */ }
+    leaving.abort();
+  }
+
   async function say() {
-    leaving = new AbortController();
+    const leaving = new AbortController();
+    writing = { text: question.value, number: null, leaving };
     trouble.hidden = true;
     const fields = new FormData(form);
     fields.set("live", "true");
     send.textContent = form.dataset.stop;
+    send.type = "button"; // no button of the form's: Enter in a field does not press it
     question.required = false;
     const round = document.createElement("div");
     log.append(round);
@@ -46,12 +64,14 @@ if (form && window.ReadableStream) {
         return;
       }
       const ended = await read(answer, round);
-      if (!ended) lost();
+      if (!ended) lost(round);
     } catch (error) {
-      if (error.name === "AbortError") round.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
-      else lost();
+      if (error.name === "AbortError" && !writing.number) round.remove();
+      else lost(round);
     } finally {
-      leaving = null;
+      writing = null;
+      send.disabled = false;
+      send.type = "submit";
       send.textContent = sendText;
       question.required = true;
     }
@@ -78,8 +98,10 @@ if (form && window.ReadableStream) {
   function take(name, data, round) {
     const text = data.speaker && round.querySelector(`[data-speaker="${data.speaker}"] .text`);
     if (name === "begin") {
+      writing.number = data.asking;
       round.innerHTML = data.html;
       round.scrollIntoView({ block: "start" });
+      if (question.value === writing.text) question.value = ""; // what is typed from now on stays
     } else if (name === "words") {
       if (!text.classList.contains("plain")) { text.classList.add("plain"); text.textContent = ""; }
       text.textContent += data.text;
@@ -88,23 +110,27 @@ if (form && window.ReadableStream) {
       text.innerHTML = data.html; // cleaned by the server
     } else if (name === "end") {
       round.innerHTML = data.html;
-      question.value = "";
       for (const field of document.querySelectorAll('input[name="talk"]')) field.value = data.talk;
       const keep = document.getElementById("keep");
       if (keep) keep.hidden = false;
       history.replaceState(null, "", `/chat/talk/${data.talk}`);
       return true;
     } else if (name === "problem") {
-      round.remove();
-      trouble.textContent = data.text;
-      trouble.hidden = false;
+      gone(round, data.text);
       return true;
     }
     return false;
   }
 
-  function lost() {
-    trouble.textContent = form.dataset.lost;
+  function lost(round) {
+    gone(round, form.dataset.lost);
+  }
+
+  // What is not remembered is not shown; its question can be asked again.
+  function gone(round, why) {
+    round.remove();
+    if (!question.value) question.value = writing.text;
+    trouble.textContent = why;
     trouble.hidden = false;
   }
 }

@@ -82,7 +82,8 @@ document.addEventListener("keydown", (event) => {
   const items = [...form.querySelectorAll(".item")];
   const at = items.findIndex((item) => item.contains(document.activeElement));
   const open = items.findIndex((item) => !item.querySelector(":checked"));
-  const here = items[at >= 0 ? at : Math.max(open, 0)];
+  const here = items[at >= 0 ? at : open];
+  if (!here) return; // all are answered and none is in focus: a key too many changes nothing
   const choice = here.querySelector(`input[value="${event.key}"]`);
   event.preventDefault();
   if (!choice.checked) choice.click();

@@ -7,7 +7,6 @@ import json
 import secrets
 from collections.abc import Sequence
 
-from personalign.errors import EvaluationError
 from personalign.evaluation.assistants import AssistantReply
 from personalign.evaluation.blind import (
     BlindPair,
@@ -17,7 +16,8 @@ from personalign.evaluation.blind import (
     pack_in,
     pack_pairs,
 )
-from personalign.evaluation.text_files import decoded, is_text
+from personalign.evaluation.text_files import decoded, is_text, no_json
+from personalign.web.study.problems import Wrong
 
 MOST_REPLIES = 8000
 """Replies that are packed at once."""
@@ -29,10 +29,10 @@ File = tuple[str, bytes]
 def packed(packs: Sequence[File], key: File | None) -> tuple[list[BlindPair], Key]:
     """Pairs and key of files as `personalign study pack` writes them, one pack a person.
 
-    Raises EvaluationError, naming file and line.
+    Raises InputRefused, naming file and line.
     """
     if not packs or key is None:
-        raise EvaluationError("Choose both: the packs raters are to see, and the key behind them.")
+        raise Wrong("choose_both")
     pairs = [pair for name, data in packs for pair in pack_in(decoded(data, name), name)]
     return pairs, key_in(decoded(key[1], key[0]), key[0])
 
@@ -41,10 +41,10 @@ def packed_replies(replies: File | None, contrasts: str) -> tuple[list[BlindPair
     """Pairs and key of replies, by a seed drawn by chance, which stands in the key alone.
 
     contrasts: ONE:OTHER, one a line.
-    Raises EvaluationError, naming the line, and as `pack_pairs` does.
+    Raises InputRefused, naming the line, and as `pack_pairs` does.
     """
     if replies is None:
-        raise EvaluationError("Choose the file of replies.")
+        raise Wrong("choose_replies")
     rows = replies_in(decoded(replies[1], replies[0]), replies[0])
     named = contrasts_in([line.strip() for line in contrasts.split("\n") if line.strip()])
     return pack_pairs(rows, named, seed=secrets.randbits(64), about={"replies": replies[0]})
@@ -53,7 +53,7 @@ def packed_replies(replies: File | None, contrasts: str) -> tuple[list[BlindPair
 def replies_in(text: str, name: str) -> list[AssistantReply]:
     """Replies of a text, one JSON object a line: person, prompt, asked, condition, text.
 
-    Raises EvaluationError, naming the line, for one that is none.
+    Raises InputRefused, naming the line, for one that is none.
     """
     wanted = AssistantReply.__required_keys__
     rows: list[AssistantReply] = []
@@ -63,18 +63,12 @@ def replies_in(text: str, name: str) -> list[AssistantReply]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise EvaluationError(f"Line {number} of {name} is no JSON: {error}.") from error
+            raise no_json(number, name, error) from error
         if not isinstance(record, dict) or not all(is_text(record.get(one)) for one in wanted):
-            raise EvaluationError(
-                f"Line {number} of {name} is no reply; a line has person, prompt, asked, condition "
-                "and text, all texts."
-            )
+            raise Wrong("no_reply", line=number, file=name)
         rows.append(AssistantReply(**{one: record[one] for one in wanted}))  # type: ignore[typeddict-item]
     if len(rows) > MOST_REPLIES:
-        raise EvaluationError(
-            f"{name} holds {len(rows)} replies; {MOST_REPLIES} are packed at most, so make two "
-            "studies of them."
-        )
+        raise Wrong("many_replies", file=name, replies=len(rows), most=MOST_REPLIES)
     if not rows:
-        raise EvaluationError(f"{name} holds no replies; give at least one of two conditions.")
+        raise Wrong("no_replies", file=name)
     return rows

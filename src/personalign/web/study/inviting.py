@@ -10,9 +10,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from personalign.errors import EvaluationError
 from personalign.web.accounts.sessions import hashed
 from personalign.web.database.base import new_id, now
+from personalign.web.refusals import PageRefusal
 from personalign.web.study.tables import Invitation, Rating, Study
 
 AT_ONCE, MOST = 200, 1000
@@ -35,16 +35,15 @@ class Invited:
 def invite(session: Session, study: Study, many: int) -> list[str]:
     """Make links in the caller's transaction; gives their tokens, which nothing else keeps.
 
-    Raises EvaluationError for less than one link, or more than a study may have.
+    Raises PageRefusal for less than one link, or more than a study may have.
     """
     last = session.scalar(
         select(func.max(Invitation.number)).where(Invitation.study_id == study.id)
     )
     before = last or 0
     if not 1 <= many <= AT_ONCE or before + many > MOST:
-        raise EvaluationError(
-            f"{many} links cannot be made: there are {before}, a study may have {MOST}, and "
-            f"{AT_ONCE} can be made at once."
+        raise PageRefusal(
+            400, "too_many_links", many=many, before=before, most=MOST, at_once=AT_ONCE
         )
     tokens = [secrets.token_urlsafe(24) for _ in range(many)]
     for number, token in enumerate(tokens, before + 1):
@@ -103,6 +102,12 @@ def find(session: Session, token: str, *, lock: bool = False) -> tuple[Invitatio
     return invitation, study
 
 
-def links(address: str, tokens: Sequence[str]) -> list[str]:
-    """The addresses to send to raters."""
-    return [f"{address.rstrip('/')}/rate/{token}" for token in tokens]
+def links(session: Session, study: Study, address: str, tokens: Sequence[str]) -> list[str] | None:
+    """The addresses to send to raters, each behind what the table and the results call the rater;
+    None where a token is none of the study's."""
+    rows = select(Invitation.token_hash, Invitation.number).where(Invitation.study_id == study.id)
+    numbers = {row.token_hash: row.number for row in session.execute(rows)}
+    if not all(hashed(token) in numbers for token in tokens):
+        return None
+    place = address.rstrip("/")
+    return [f"rater-{numbers[hashed(token)]}: {place}/rate/{token}" for token in tokens]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
@@ -21,6 +22,7 @@ from personalign.web.refusals import PageRefusal
 from personalign.web.site import Site, site_of
 from personalign.web.study import handing_in
 from personalign.web.study.packs import keep_packs
+from personalign.web.study.problems import Wrong, problem_text
 from personalign.web.study.recipe import (
     FEWEST_TOKENS,
     MOST_PROMPTS,
@@ -111,7 +113,8 @@ def make(
             pairs = handing_in.packed_replies(_sent(replies), contrasts)
         study_id = _keep(site, member, filled, recipe, pairs)
     except EvaluationError as error:
-        return _form(request, way, member, filled, str(error))
+        problem = problem_text(partial(site.texts.say, member.language), error)
+        return _form(request, way, member, filled, problem)
     if recipe is not None and recipe.source != "raters":
         site.pair_writer.begin(study_id, member.id)
     return see(f"/studies/{study_id}", "study_made")
@@ -140,17 +143,15 @@ def _form(
 
 
 def _check_words(filled: Filled) -> None:
-    for what, text, longest in (
-        ("title", filled.title, LONGEST_TITLE),
-        ("text for raters", filled.told, LONGEST_TOLD),
-        ("list of prompts", filled.prompts, LONGEST_PROMPTS),
+    for reason, text, longest in (
+        ("long_title", filled.title, LONGEST_TITLE),
+        ("long_told", filled.told, LONGEST_TOLD),
+        ("long_prompts", filled.prompts, LONGEST_PROMPTS),
     ):
         if len(text) > longest:
-            raise EvaluationError(
-                f"The {what} has {len(text)} characters; it may have {longest}. Shorten it."
-            )
+            raise Wrong(reason, characters=len(text), longest=longest)
     if not filled.title.strip():
-        raise EvaluationError("The study has no title; give it one, which only you will see.")
+        raise Wrong("no_title")
 
 
 def _recipe(site: Site, member: Member, filled: Filled, file: handing_in.File | None) -> Recipe:
@@ -160,14 +161,9 @@ def _recipe(site: Site, member: Member, filled: Filled, file: handing_in.File | 
         text = decoded(file[1], file[0])
     model = filled.model or next(iter(site.services))
     if model not in site.services:
-        raise EvaluationError(
-            f"The model {model} is not served here; choose one of {', '.join(site.services)}."
-        )
+        raise Wrong("model", model=model, known=", ".join(site.services))
     if not filled.tokens.isascii() or not filled.tokens.isdigit() or len(filled.tokens) > 6:
-        raise EvaluationError(
-            f"The longest reply is {filled.tokens!r} tokens; give a number from {FEWEST_TOKENS} to "
-            f"{MOST_TOKENS}."
-        )
+        raise Wrong("tokens", tokens=filled.tokens, fewest=FEWEST_TOKENS, most=MOST_TOKENS)
     recipe = recipe_for(
         prompts_in(text, name),
         contrasts_in(filled.contrast),
@@ -176,17 +172,11 @@ def _recipe(site: Site, member: Member, filled: Filled, file: handing_in.File | 
         tokens=int(filled.tokens),
     )
     if recipe.source == "simulated" and not site.aligner.able(model):
-        raise EvaluationError(
-            f"Personas for {model} cannot be made while it replies, since its weights are "
-            "quantised; hand in a pack made with `personalign study pack`."
-        )
+        raise Wrong("quantised", model=model)
     if recipe.source == "mine":
         with site.database.reading() as session:
             if newest_personas(session, member.id, model) is None:
-                raise EvaluationError(
-                    f"You have no persona for {model} with its mirror image; answer the "
-                    "questionnaire and align the model first, or take a made-up person."
-                )
+                raise Wrong("no_persona", model=model)
     return recipe
 
 

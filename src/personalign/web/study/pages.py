@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from personalign.evaluation.human import Preference
-from personalign.web.accounts.sessions import Member, hashed
+from personalign.web.accounts.sessions import Member
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import now, unsealed_text
 from personalign.web.pages import page, see
@@ -109,6 +109,8 @@ def make_links(
     site = site_of(request)
     with site.database.writing() as session:
         study = _study_to_change(session, member, study_id)
+        if study.closed_at is not None:
+            raise PageRefusal(409, "study_closed")
         tokens = invite(session, study, many)
         _write_down(session, site, member, study, "study.links", links=len(tokens))
     return _shown(request, study_id, member, tokens=tokens)
@@ -123,12 +125,9 @@ def links_as_text(
     given = tokens.split()
     with site.database.reading() as session:
         study = own_study(session, member, study_id)
-        known = set(
-            session.scalars(select(Invitation.token_hash).where(Invitation.study_id == study.id))
-        )
-    if not given or any(hashed(token) not in known for token in given):
+        lines = links(session, study, site.settings.public_url, given)
+    if not lines:
         raise PageRefusal(400, "not_understood")
-    lines = links(site.settings.public_url, given)
     return _file("links.txt", "text/plain", "".join(f"{line}\n" for line in lines))
 
 
@@ -250,11 +249,13 @@ def _shown(
     from personalign.bench.outcomes import share_text  # here: it draws figures, too
 
     site = site_of(request)
+    percent = site.texts.say(member.language, "base.percent")
     found: list[Preference] | None = None
     with site.database.reading() as session:
         study = own_study(session, member, study_id)
         rows = invited(session, study)
         settings = unsealed_text(site.vault, study, "settings")
+        shown = links(session, study, site.settings.public_url, tokens or [])
         if study.state == "ready" and (peek or study.closed_at is not None):
             found = results.preferences_of(session, site.vault, study)
     if peek and study.closed_at is None:
@@ -273,9 +274,9 @@ def _shown(
         votes=sum(row.votes for row in rows),
         at_once=AT_ONCE,
         tokens=tokens or [],
-        links=links(site.settings.public_url, tokens or []),
+        links=shown,
         found=found,
-        share_text=share_text,
+        share_text=lambda interval: share_text(interval).replace("%", percent),
         after_closing=AFTER_CLOSING,
         files=FILES,
     )

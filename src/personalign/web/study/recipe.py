@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from personalign.errors import EvaluationError
 from personalign.evaluation.assistants import CONDITIONS
 from personalign.evaluation.blind import check_contrasts
 from personalign.evaluation.general_prompts import Prompt
 from personalign.web.chat.asking import TEMPERATURE
+from personalign.web.study.problems import Wrong
 
 MOST_PROMPTS, LONGEST_PROMPT = 60, 2000
 """Prompts of one study, and characters of one."""
@@ -43,24 +43,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.prompts) <= MOST_PROMPTS:
-            raise EvaluationError(
-                f"There are {len(self.prompts)} prompts; give 1 to {MOST_PROMPTS}."
-            )
+            raise Wrong("many_prompts", prompts=len(self.prompts), most=MOST_PROMPTS)
         for place, (_, text) in enumerate(self.prompts, 1):
             if len(text) > LONGEST_PROMPT:
-                raise EvaluationError(
-                    f"Prompt {place} has {len(text)} characters; give at most {LONGEST_PROMPT}."
+                raise Wrong(
+                    "long_prompt", place=place, characters=len(text), longest=LONGEST_PROMPT
                 )
         if not FEWEST_TOKENS <= self.tokens <= MOST_TOKENS:
-            raise EvaluationError(
-                f"A reply of {self.tokens} tokens is not written here; choose {FEWEST_TOKENS} to "
-                f"{MOST_TOKENS}."
-            )
+            raise Wrong("tokens", tokens=self.tokens, fewest=FEWEST_TOKENS, most=MOST_TOKENS)
         if self.source not in SOURCES:
-            raise EvaluationError(
-                f"The assistant shares the values of {self.source!r}; choose one of "
-                f"{', '.join(SOURCES)}."
-            )
+            raise Wrong("source", source=self.source, known=", ".join(SOURCES))
         check_contrasts(self.contrasts, CONDITIONS)
 
     @property
@@ -82,7 +74,7 @@ def recipe_for(
     model: str,
     tokens: int,
 ) -> Recipe:
-    """A recipe; EvaluationError where something in it is not possible here."""
+    """A recipe; Wrong where something in it is not possible here."""
     asked = tuple((prompt.id, prompt.text) for prompt in prompts)
     return Recipe(asked, tuple(contrasts), source, model, tokens)
 

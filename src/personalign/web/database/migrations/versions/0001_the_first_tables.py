@@ -398,6 +398,7 @@ def upgrade() -> None:
         sa.Column("place", sa.Integer(), nullable=False),
         sa.Column("speaker", sa.String(length=16), nullable=False),
         sa.Column("alpha", sa.Double(), nullable=True),
+        sa.Column("stopped", sa.Boolean(), nullable=False),
         sa.Column("text", sa.LargeBinary(), nullable=False),
         sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
