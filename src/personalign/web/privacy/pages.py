@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from personalign.web.accounts.pages import check_phrase_of
+from personalign.web.accounts.pages import Problem, check_phrase_of
 from personalign.web.accounts.sessions import Member
 from personalign.web.accounts.sharing import LINK_DAYS
 from personalign.web.accounts.tables import Account
@@ -58,7 +58,7 @@ def delete(
     if not confirmed(site, request, member.id):
         problem = check_phrase_of(request, member, phrase)
         if problem is not None:
-            return _page(request, member, status=403, problem=problem)
+            return _page(request, member, status=403, problem=problem, typed=phrase)
     delete_account(site, member.id)
     response = see("/", "account_deleted")
     forget_cookie(response, site)
@@ -70,7 +70,8 @@ def _page(
     member: Member,
     *,
     status: int = 200,
-    problem: tuple[str, dict[str, object]] | None = None,
+    problem: Problem | None = None,
+    typed: str = "",
 ) -> Response:
     site = site_of(request)
     with site.database.reading() as session:
@@ -82,4 +83,5 @@ def _page(
         by_phrase=account.phrase_hash is not None,
         confirmed=confirmed(site, request, member.id),
         problem=problem,
+        typed=typed,
     )
