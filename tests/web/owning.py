@@ -73,6 +73,7 @@ def with_everything(live: LiveSite) -> tuple[Person, dict[str, str]]:
         "reports/report_id": report,
         "moderation/report_id": report,
         "personas/persona_id": made.mine,
+        "shown/number": live.site.once.put(account, "phrase", "/account", phrase=SECRET),
         "talk/number": talk,
         "kept/number": str(kept),
         "new/way": "written",

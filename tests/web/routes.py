@@ -46,6 +46,7 @@ USUAL: Values = {
     "head": "",
     "item-7": "5",
     "language": "en",
+    "links": "",
     "live": "",
     "many": "1",
     "model": "loud",

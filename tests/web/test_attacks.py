@@ -47,7 +47,7 @@ CHOOSES = {
 OPEN_TO_ALL = ("/sign-up", "/sign-in", "/sign-out", "/language")
 """What somebody without an account may do."""
 
-LAST = ("/delete", "/end", "/revoke", "/withdraw")
+LAST = ("/delete", "/done", "/end", "/revoke", "/withdraw")
 """Ends of addresses after which something is gone."""
 
 TEN_MB = 10 * 2**20

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from personalign.server.app import create_app
 from personalign.web import home
-from personalign.web.accounts import account_pages, admin, openid_pages, share_pages
+from personalign.web.accounts import account_pages, admin, once_pages, openid_pages, share_pages
 from personalign.web.accounts import pages as accounts
 from personalign.web.audit import pages as audit_log
 from personalign.web.audit import report_pages as audit_report
@@ -47,6 +47,7 @@ ROUTERS = (
     privacy.router,  # before /account and what is below it
     account_pages.router,
     share_pages.router,
+    once_pages.router,
     reports.router,
     moderation.router,
     admin.router,

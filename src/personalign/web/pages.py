@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -47,6 +48,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
             languages=LANGUAGES,
             form_field=FORM_FIELD,
             path=request.url.path,
+            here=_here(request),
             said=t(f"said.{said}") if f"said.{said}" in site.texts.keys() else None,  # noqa: SIM118
             **values,
         )
@@ -55,6 +57,12 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     if who.fresh:
         set_cookie(response, site, who.cookie, lasting=False)
     return response
+
+
+def _here(request: Request) -> str:
+    """The address of a page, without the note about what was just done."""
+    asked = urlencode([(k, v) for k, v in request.query_params.multi_items() if k != "said"])
+    return f"{request.url.path}?{asked}" if asked else request.url.path
 
 
 def see(path: str, said: str | None = None) -> RedirectResponse:

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
 from personalign.errors import PersonalignError, SiteError
 
@@ -61,6 +62,8 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, error: Exception) -> Response:
     from personalign.web.pages import refused
 
+    if isinstance(error, HTTPException) and (error.status_code, request.method) == (405, "GET"):
+        return RedirectResponse(_page_above(request), 303)
     refusal = _as_refusal(error)
     if refusal.reason in FIRST and request.method == "GET":
         return RedirectResponse(f"{FIRST[refusal.reason]}?next={request.url.path}", 303)
@@ -81,6 +84,17 @@ def _as_refusal(error: Exception) -> PageRefusal:
         return PageRefusal(HTTPStatus.BAD_REQUEST, "told", sentence=str(error))
     log.error("A page failed because of a bug: %s", without_values(error))
     return PageRefusal(500, "broken")
+
+
+def _page_above(request: Request) -> str:
+    """The nearest page above an address that takes only forms, for who loads it again."""
+    path = request.url.path.rpartition("/")[0]
+    while path:
+        asked = {**request.scope, "path": path}
+        if any(one.matches(asked)[0] is Match.FULL for one in request.app.router.routes):
+            return path
+        path = path.rpartition("/")[0]
+    return "/"
 
 
 def without_values(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from personalign.web.accounts.api_keys import SiteKeys
+from personalign.web.accounts.once import Once
 from personalign.web.accounts.openid import OpenId
 from personalign.web.accounts.pace import SignInPace
 from personalign.web.audit.attempts import Attempts
@@ -62,7 +63,8 @@ class Site:
         self.aligner = Aligner(self)
         self.views = Views(self.aligner)
         self.talks = Talks(self.silence)
-        self.forget += [self.aligner.forget, self.talks.forget]
+        self.once = Once()
+        self.forget += [self.aligner.forget, self.talks.forget, self.once.forget]
 
     @property
     def service(self) -> Service:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import select
@@ -16,9 +19,10 @@ from personalign.web.accounts.tables import Account, ApiKey
 from personalign.web.audit.tables import AuditEntry
 from personalign.web.database.base import now
 from personalign.web.personas.served import api_name
+from personalign.web.personas.tables import StoredPersona
 from tests.server.live import call
 from tests.web.conftest import LiveSite
-from tests.web.people import keep_persona
+from tests.web.people import keep_persona, share_with
 from tests.web.visiting import Person, words_of
 
 ASKED = [{"role": "user", "content": "What would you do with a free Saturday?"}]
@@ -102,6 +106,40 @@ def test_a_phrase_that_is_changed_while_it_is_checked_proves_nothing(
         again = live.person()
         again.sign_in(fresh[0])
         assert live.account_of(again).id == member.id
+
+
+def test_a_wrong_phrase_stands_there_to_be_put_right(live: LiveSite) -> None:
+    """With the cursor in it, in the answer alone, wherever a phrase is asked for."""
+    ann, typed = live.member(), "abandon ability able about above absent absorb xylograph"
+    for path, form in (("/account", "phrase"), ("/account/delete", "delete")):
+        ann.get(path)
+        page = ann.post(f"/account/{form}", 403, phrase=typed)
+        assert re.search(rf"<textarea[^>]* autofocus>{typed}</textarea>", page)
+        assert ann.last.headers["cache-control"] == "no-store"
+        assert typed not in ann.get(path)
+    assert re.search(f"autofocus>{typed}<", live.person().sign_in(typed, 403))
+
+
+def test_the_command_that_a_key_comes_with_works_as_it_stands(live: LiveSite) -> None:
+    """And asks for one's own persona, though a mirror image of it and a shared one are newer."""
+    ann, ben = live.member(), live.member()
+    own = keep_persona(live.site, live.account_of(ann).id)
+    mirror = keep_persona(live.site, live.account_of(ann).id)
+    share_with(live.site, keep_persona(live.site, live.account_of(ben).id), live.account_of(ann).id)
+    with live.site.database.writing() as session:
+        session.get_one(StoredPersona, mirror.id).kind = "mirrored"
+    ann.api_key()
+    told = words_of(page := ann.get(str(ann.last.url)))
+    assert "Your mirror image" in told and f"Shared by {live.account_of(ben).handle}" in told
+    found = re.search(r'<code id="command">(.*?)</code>', page, re.S)
+    assert found
+    curl, address, _, bearer, _, kind, _, body = shlex.split(unescape(found[1]).replace("\\\n", ""))
+    assert curl == "curl" and kind == "Content-Type: application/json"
+    asked = json.loads(body)
+    assert asked["model"] == f"loud:{api_name(own.id)}"
+    url = address.replace("http://127.0.0.1", live.url)
+    key = bearer.removeprefix("Authorization: Bearer ")
+    assert call(url, asked | {"max_tokens": 2}, key=key).status == 200
 
 
 def test_without_a_key_the_api_says_nothing(live: LiveSite) -> None:

@@ -18,6 +18,7 @@ from personalign.web.personas.tables import StoredPersona
 from tests.server.live import call, until
 from tests.web.conftest import LiveSite
 from tests.web.people import keep_persona
+from tests.web.reading import Read
 from tests.web.visiting import Person, words_of
 
 
@@ -85,6 +86,42 @@ def test_a_link_is_followed_once_and_not_by_its_maker(live: LiveSite) -> None:
     ben.post(f"{again}/accept", 409)
     stranger = live.person()
     assert "Sign in" in words_of(stranger.get(again)), "only signed in"
+
+
+def test_who_has_no_account_yet_comes_to_the_offer_after_signing_up(live: LiveSite) -> None:
+    ann, new = live.member(), live.person()
+    link = offer(ann, keep_persona(live.site, live.account_of(ann).id))
+    page = new.get(link)
+    assert "Somebody lets you talk" in words_of(page)
+    sign_up = next(one for one in Read(page).links if one.startswith("/sign-up"))
+    assert f'name="next" value="{link}"' in new.get(sign_up)
+    new.post("/sign-up", next=link)
+    done = re.search(r"/shown/[\w-]{22}/done", page_of(new))
+    assert done and live.account_of(ann).handle in new.post(done[0])
+    assert new.last.url.path == link
+    elsewhere = live.person()
+    elsewhere.get("/sign-up")
+    elsewhere.post("/sign-up", next="//evil.example")
+    done = re.search(r"/shown/[\w-]{22}/done", page_of(elsewhere))
+    assert done and elsewhere.post(done[0]) and elsewhere.last.url.path == "/consent"
+
+
+def page_of(person: Person) -> str:
+    return person.last.text
+
+
+def test_the_persona_that_is_shared_is_named_and_ones_own_comes_first(live: LiveSite) -> None:
+    ann = live.member()
+    own = keep_persona(live.site, live.account_of(ann).id)
+    mirror = keep_persona(live.site, live.account_of(ann).id)
+    with live.site.database.writing() as session:
+        session.get_one(StoredPersona, mirror.id).kind = "mirrored"
+    first, second = re.findall(r'<option value="([\w-]{22})"( selected)?>', ann.get("/account"))
+    assert first == (own.id, " selected") and second == (mirror.id, "")
+    for persona, name in ((own, "Shifted towards your answers"), (mirror, "Your mirror image")):
+        facts = f"{name} loud, {persona.created_at:%Y-%m-%d}"
+        assert facts in words_of(ann.get(f"/shares/new?persona={persona.id}"))
+        assert facts in words_of(ann.post("/shares", persona=persona.id))
 
 
 def test_of_several_who_follow_a_link_at_once_one_gets_it(live: LiveSite) -> None:

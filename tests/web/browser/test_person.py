@@ -56,7 +56,7 @@ def test_the_whole_way_of_a_person(live: LiveSite, browser: Browser, tmp_path: P
     account = live.account_behind(ann.cookie)
 
     # consent, then 120 statements, with a reload and a lost connection in the middle
-    ann.press("I have written them down", "link")
+    ann.press("I have written them down")
     ann.press("I have read this and agree")
     page.goto("/questionnaire")
     page.get_by_role("button", name=re.compile("The 120 statements")).click()

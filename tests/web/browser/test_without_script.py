@@ -30,7 +30,7 @@ def test_everything_but_streaming_works_without_javascript(
     page = ann.page
     phrase = ann.sign_up()
     account = live.account_behind(ann.cookie)
-    ann.press("I have written them down", "link")
+    ann.press("I have written them down")
     ann.press("I have read this and agree")
 
     # the first page, a page back and forth, the last page after another day

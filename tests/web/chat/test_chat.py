@@ -20,7 +20,7 @@ from personalign.web.audit.tables import AuditEntry
 from personalign.web.chat import asking
 from personalign.web.chat.speakers import Speaker
 from personalign.web.chat.tables import Conversation, Turn
-from personalign.web.chat.talks import SECONDS, Round, Talk, Talks
+from personalign.web.chat.talks import SECONDS, Choices, Round, Talk, Talks
 from personalign.web.database.tables import METADATA
 from personalign.web.personas.tables import Alignment, StoredPersona
 from tests.model.loud import make_loud
@@ -197,6 +197,23 @@ def events(who: Person, pair: str, **fields: Any) -> list[tuple[str, dict[str, A
     assert answer.headers["content-type"].startswith("text/event-stream")
     found = re.findall(r"event: (\w+)\ndata: (.*)\n\n", answer.text)
     return [(name, json.loads(data)) for name, data in found]
+
+
+def test_a_question_to_a_forgotten_conversation_can_be_asked_afresh(
+    live: LiveSite, ann: tuple[Person, Alignment]
+) -> None:
+    who, row = ann
+    asked = "Where did I leave <my> keys?"
+    page = ask(who, row.id, 404, talk="A" * 22, question=asked, view="mine", alpha=0.0)
+    assert "not here any more" in page and ">Where did I leave &lt;my&gt; keys?</textarea>" in page
+    fields = dict(
+        re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.split("</main>")[0])
+    )
+    assert "talk" not in fields
+    who.post("/chat/say", question=asked, **fields)
+    talk = talks_of(live, who)
+    assert [one.question for one in talk.rounds] == [asked]
+    assert talk.choices == Choices("mine", 0.0)
 
 
 def test_who_leaves_takes_no_room(live: LiveSite, ann: tuple[Person, Alignment]) -> None:

@@ -128,18 +128,23 @@ def test_another_studys_link_is_not_revoked_by_its_id(live: LiveSite, voted: Hel
     assert _first(live, voted).revoked_at is None
 
 
-def test_links_are_shown_once_and_come_as_a_file_from_that_page_alone(
+def test_links_are_shown_until_they_are_copied_and_come_as_a_file_from_that_page_alone(
     live: LiveSite, voted: Held
 ) -> None:
-    shown = voted.researcher.post(f"{voted.path}/links", many=2)
-    tokens = [link.rpartition("/")[2] for link in links_on(shown)]
+    links = voted.invite(2)
+    shown = str(voted.researcher.last.url)
+    tokens = [link.rpartition("/")[2] for link in links]
+    assert links_on(voted.researcher.get(shown)) == links, "the same, and no more"
     text = voted.researcher.post(f"{voted.path}/links.txt", tokens=" ".join(tokens))
     assert [line.rpartition("/")[2] for line in text.splitlines()] == tokens
-    numbers = re.findall(r'<td class="whole">(rater-\d+)', shown)
+    numbers = re.findall(r'<td class="whole">(rater-\d+)', voted.researcher.get(shown))
     assert [line.partition(":")[0] for line in text.splitlines()] == numbers[-2:]
     voted.researcher.post(f"{voted.path}/links.txt", 400, tokens=tokens[0] + " made-up")
-    page = voted.researcher.get(voted.path)
-    assert not any(token in page for token in tokens)
+    done = re.search(r"/shown/[\w-]{22}/done", voted.researcher.get(shown))
+    assert done
+    for page in (voted.researcher.get(voted.path), voted.researcher.post(done[0])):
+        assert not any(token in page for token in tokens)
+    assert "Revoke the links" in voted.researcher.get(shown)
     for many in (0, -3, 201):
         voted.researcher.post(f"{voted.path}/links", 400, many=many)
 

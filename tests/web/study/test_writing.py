@@ -192,6 +192,10 @@ def test_raters_judge_the_assistant_of_their_own_answers(live: LiveSite) -> None
     assert "an account" in words_of(live.person().get(one))
     live.person().http.get(one)
     assert "questionnaire" in words_of(begin(ann, one))
+    assert f'href="{one}"' in ann.get("/"), "the way back"
+    copied = live.member()
+    copied.http.cookies.set("study", ann.http.cookies["study"])
+    assert one not in copied.get("/"), "is its account's"
     for person, link, seed in ((ann, one, 5), (ben, other, 6)):
         aligned(live, person, seed=seed)
         if person is ben:
@@ -210,6 +214,10 @@ def test_raters_judge_the_assistant_of_their_own_answers(live: LiveSite) -> None
         for place in (1, 2):
             page = person.post(f"{link}/pairs/{place}", vote="A")
         assert "voted on every pair" in page
+    assert f'href="{one}"' in ann.get("/")
+    ann.get(f"{one}/end")
+    ann.post(f"{one}/end")
+    assert one not in ann.get("/"), "nothing waits there any more"
     assert {pair["prompt"] for pair in pairs} == set(prompts[:2])
     key = key_of(study)
     assert {entry["person"] for entry in key["entries"]} == {"rater-1", "rater-2"}

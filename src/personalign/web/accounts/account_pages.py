@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from personalign.web.accounts.api_keys import keys_of, make_key, revoke_key
+from personalign.web.accounts.key_help import askable, curl, example_of
 from personalign.web.accounts.pages import Problem, WrongPhrase, check_phrase_of, leave
 from personalign.web.accounts.sessions import (
     Member,
@@ -27,12 +28,11 @@ from personalign.web.accounts.tables import Account
 from personalign.web.chat.tables import Conversation
 from personalign.web.pages import page, see, set_cookie
 from personalign.web.personas.access import personas_for
-from personalign.web.personas.served import api_name
 from personalign.web.questionnaire.tables import Consent, Sitting
 from personalign.web.refusals import PageRefusal
 from personalign.web.reports.tables import Report
 from personalign.web.site import site_of
-from personalign.web.visitor import Anyone, SignedIn, Visitor, become
+from personalign.web.visitor import Anyone, SignedIn, Visitor
 
 router = APIRouter(prefix="/account")
 
@@ -42,6 +42,14 @@ KEPT = {
     "reports": Report.account_id,
 }
 """What the page counts."""
+
+WHERE = {
+    "sittings": "/questionnaire",
+    "conversations": "/chat/kept",
+    "reports": "/reports",
+    "personas": "/personas",
+}
+"""Where that can be seen."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +99,15 @@ def new_phrase(
     member: SignedIn,
     phrase: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
-    """Another phrase, shown this once, for who knows the present one; other browsers are out."""
+    """Another phrase for who knows the present one; every other browser is signed out."""
     site = site_of(request)
     try:
         proved = check_phrase_of(request, member, phrase)
     except WrongPhrase as wrong:
-        return _page(request, visitor, member, status=403, phrase_problem=wrong.problem)
+        return _page(request, visitor, member, status=403, problem=wrong.problem, typed=phrase)
     fresh, cookie = change_phrase(site, member, proved)
-    become(request, cookie, fresh=False)
-    response = page(request, "accounts/new_phrase.html", phrase=fresh)
+    number = site.once.put(member.id, "new_phrase", "/account", phrase=fresh)
+    response = see(f"/shown/{number}")
     set_cookie(response, site, cookie)
     return response
 
@@ -108,19 +116,25 @@ def new_phrase(
 def new_key(
     request: Request, member: SignedIn, name: Annotated[str, Form(min_length=1, max_length=64)]
 ) -> Response:
-    """Make an API key and show it, this once."""
+    """Make an API key and show it, with what it can ask for."""
     site = site_of(request)
     given_key = make_key(site, member, " ".join(name.split()) or "key")
     with site.database.reading() as session:
-        own = personas_for(session, member.id)
-    names = [site.service.base]
-    names += [
-        f"{site.service.base}:{api_name(persona.id)}"
-        for persona, _ in own
-        if site.services.get(persona.model) is site.service
-    ]
+        models = askable(session, site, member.id)
     address = site.settings.public_url.rstrip("/") + "/v1"
-    return page(request, "accounts/new_key.html", key=given_key, models=names, address=address)
+    tried = example_of(models)
+    asked = site.texts.say(member.language, "account.keys.question")
+    number = site.once.put(
+        member.id,
+        "key",
+        "/account",
+        key=given_key,
+        models=models,
+        address=address,
+        tried=tried,
+        command=curl(address, given_key, tried.name, asked),
+    )
+    return see(f"/shown/{number}")
 
 
 @router.post("/keys/{number}/revoke")
@@ -136,7 +150,8 @@ def _page(
     member: Member,
     *,
     status: int = 200,
-    phrase_problem: Problem | None = None,
+    problem: Problem | None = None,
+    typed: str = "",
 ) -> Response:
     site = site_of(request)
     with site.database.reading() as session:
@@ -154,12 +169,17 @@ def _page(
                 for s in sessions_of(session, member.id)
             ],
             keys=keys_of(session, site.vault, member.id),
-            personas=[persona for persona, owner in own if owner is None],
+            personas=sorted(
+                (persona for persona, owner in own if owner is None),
+                key=lambda persona: persona.kind == "mirrored",  # what people mean to share first
+            ),
             given=given(session, member.id),
             received=received(session, member.id),
             consent=_consent(session, member.id),
             counts=_counts(session, member.id),
-            phrase_problem=phrase_problem,
+            where=WHERE,
+            problem=problem,
+            typed=typed,
         )
 
 

@@ -22,23 +22,37 @@ router = APIRouter()
 Problem = tuple[str, dict[str, object]]
 """What is wrong with a phrase: the key of a text, and its places."""
 
+WAITING = {"/shares/": "share", "/rate/": "study"}
+"""Beginnings of paths -> what waits there for whoever signs in."""
+
 
 @router.get("/sign-up")
-def about_signing_up(request: Request, visitor: Anyone) -> Response:
+def about_signing_up(request: Request, visitor: Anyone, next: str = "/") -> Response:
     """What an account is here, and the button that makes one."""
-    return page(request, "accounts/sign_up.html", open=site_of(request).settings.sign_up)
+    return page(
+        request,
+        "accounts/sign_up.html",
+        open=site_of(request).settings.sign_up,
+        next=local_path(next),
+        waiting=_waiting(next),
+    )
 
 
 @router.post("/sign-up")
-def make_account(request: Request, visitor: Anyone) -> Response:
-    """Make an account and show its phrase, this once."""
+def make_account(
+    request: Request, visitor: Anyone, next: Annotated[str, Form(max_length=500)] = "/"
+) -> Response:
+    """Make an account and show its phrase; then on to where somebody wanted to be."""
     site = site_of(request)
     if not site.settings.sign_up:
         raise PageRefusal(403, "no_sign_up")
     count_try(request)
     phrase, cookie = sign_up(site, visitor.language)
-    become(request, cookie, fresh=False)
-    response = page(request, "accounts/phrase.html", phrase=phrase)
+    member = become(request, cookie, fresh=False).member
+    assert member is not None, "the session was opened just now"
+    wanted = local_path(next)
+    then = "/consent" if wanted == "/" else wanted
+    response = see(f"/shown/{site.once.put(member.id, 'phrase', then, phrase=phrase)}")
     set_cookie(response, site, cookie)
     return response
 
@@ -46,7 +60,7 @@ def make_account(request: Request, visitor: Anyone) -> Response:
 @router.get("/sign-in")
 def ask_phrase(request: Request, visitor: Anyone, next: str = "/") -> Response:
     """Where the phrase is typed."""
-    return page(request, "accounts/sign_in.html", next=local_path(next), problem=None)
+    return _sign_in_page(request, next)
 
 
 @router.post("/sign-in")
@@ -66,7 +80,7 @@ def check_phrase(
     except PhraseError as error:
         problem = _problem(error)
     if cookie is None:
-        return page(request, "accounts/sign_in.html", 403, next=local_path(next), problem=problem)
+        return _sign_in_page(request, next, problem=problem, typed=phrase)
     response = see(local_path(next))
     set_cookie(response, site, cookie)
     return response
@@ -79,6 +93,7 @@ def leave(request: Request, visitor: Anyone) -> Response:
     sign_out(site, visitor.cookie)
     if visitor.member is not None:
         site.talks.forget(visitor.member.id)
+        site.once.forget(visitor.member.id)
     response = see("/", "signed_out")
     forget_cookie(response, site)
     return response
@@ -129,6 +144,26 @@ def check_phrase_of(request: Request, member: Member, phrase: str) -> str:
             append(session, site.vault, "phrase.refused", actor=member.audit_name)
         raise WrongPhrase(("accounts.sign_in.not_yours", {}))
     return proved
+
+
+def _sign_in_page(
+    request: Request, next: str, *, problem: Problem | None = None, typed: str = ""
+) -> Response:
+    """typed: the phrase as it was typed, to be put right."""
+    return page(
+        request,
+        "accounts/sign_in.html",
+        200 if problem is None else 403,
+        next=local_path(next),
+        waiting=_waiting(next),
+        problem=problem,
+        typed=typed,
+    )
+
+
+def _waiting(path: str) -> str | None:
+    """What waits behind signing in, where that is worth saying: a key of accounts.waiting."""
+    return next((what for start, what in WAITING.items() if path.startswith(start)), None)
 
 
 def _problem(error: PhraseError) -> Problem:

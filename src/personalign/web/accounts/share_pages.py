@@ -10,6 +10,7 @@ from starlette.responses import Response
 from personalign.web.accounts.sharing import LINK_DAYS, accept, end_share, make_link, offered
 from personalign.web.pages import page, see
 from personalign.web.personas.access import own_persona
+from personalign.web.personas.tables import StoredPersona
 from personalign.web.refusals import PageRefusal
 from personalign.web.site import Site, site_of
 from personalign.web.visitor import SignedIn
@@ -19,12 +20,14 @@ router = APIRouter(prefix="/shares")
 
 @router.get("/new")
 def about_sharing(request: Request, member: SignedIn, persona: str) -> Response:
-    """What sharing a persona means, before a link is made."""
+    """Which persona it is and what sharing it means, before a link is made."""
+    site = site_of(request)
+    own = _own(site, member.id, persona)
     return page(
         request,
         "accounts/share_new.html",
-        persona=persona,
-        prompted=_prompted(site_of(request), member.id, persona),
+        persona=own,
+        prompted=site.shelf.load(own.id).system_prompt is not None,
         days=LINK_DAYS,
     )
 
@@ -33,11 +36,14 @@ def about_sharing(request: Request, member: SignedIn, persona: str) -> Response:
 def new_link(
     request: Request, member: SignedIn, persona: Annotated[str, Form(max_length=64)]
 ) -> Response:
-    """Make a link and show it, this once."""
+    """Make a link and show it, with the persona it is for."""
     site = site_of(request)
+    own = _own(site, member.id, persona)
     token = make_link(site, member, persona)
     link = f"{site.settings.public_url.rstrip('/')}/shares/{token}"
-    return page(request, "accounts/share_link.html", link=link, days=LINK_DAYS)
+    told = {"kind": own.kind, "model": own.model, "created_at": own.created_at}
+    number = site.once.put(member.id, "share", "/account", link=link, persona=told, days=LINK_DAYS)
+    return see(f"/shown/{number}")
 
 
 @router.post("/{share_id}/end")
@@ -69,9 +75,9 @@ def take(request: Request, member: SignedIn, token: str) -> Response:
     return see(f"/chat?pair={share}", "share_accepted")
 
 
-def _prompted(site: Site, account_id: str, persona_id: str) -> bool:
-    """Whether a persona of one's own speaks by a prompt, which it may be talked into repeating."""
+def _own(site: Site, account_id: str, persona_id: str) -> StoredPersona:
     with site.database.reading() as session:
-        if own_persona(session, account_id, persona_id) is None:
-            raise PageRefusal(404, "not_found")
-    return site.shelf.load(persona_id).system_prompt is not None
+        own = own_persona(session, account_id, persona_id)
+    if own is None:
+        raise PageRefusal(404, "not_found")
+    return own

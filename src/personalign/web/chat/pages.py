@@ -89,7 +89,18 @@ async def say(
     """Answer a question; live: as server-sent events rather than as a page."""
     site = site_of(request)
     choices = Choices(view, alpha, surprise)
-    asked = await asyncio.to_thread(_asked, site, member, question.strip(), pair, talk, choices)
+    try:
+        asked = await asyncio.to_thread(_asked, site, member, question.strip(), pair, talk, choices)
+    except PageRefusal as refusal:
+        return page(  # with the question, which would be lost on a page that only refuses
+            request,
+            "chat/refused.html",
+            refusal.status,
+            refusal=refusal,
+            question=question,
+            pair=pair,
+            choices=choices,
+        )
     if live:
         return EventStream(_events(request, site, asked), site.service.bounds.stall_seconds)
     with site.talks.asking(member.id):

@@ -18,6 +18,7 @@ from personalign.web.questionnaire.consenting import Consenting
 from personalign.web.questionnaire.tables import Sitting
 from personalign.web.refusals import PageRefusal
 from personalign.web.site import Site, site_of
+from personalign.web.study.way_back import way_back
 from personalign.web.visitor import SignedIn
 
 router = APIRouter()
@@ -35,6 +36,7 @@ def about_aligning(request: Request, member: Consenting, sitting_id: str) -> Res
         "personas/align.html",
         sitting=sitting_id,
         models={name: site.aligner.able(name) for name in site.services},
+        way_back=way_back(site, request, member),
         **_state(site, newest),
     )
 
@@ -58,7 +60,13 @@ def progress(request: Request, member: Consenting, sitting_id: str) -> Response:
     site = site_of(request)
     _own_sitting(site, member, sitting_id)
     newest = _newest(site, member, sitting_id)
-    return page(request, "personas/progress.html", sitting=sitting_id, **_state(site, newest))
+    return page(
+        request,
+        "personas/progress.html",
+        sitting=sitting_id,
+        way_back=way_back(site, request, member),
+        **_state(site, newest),
+    )
 
 
 @router.get("/personas")

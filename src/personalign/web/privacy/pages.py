@@ -60,7 +60,7 @@ def delete(
         try:
             proved = check_phrase_of(request, member, phrase)
         except WrongPhrase as wrong:
-            return _page(request, member, status=403, problem=wrong.problem)
+            return _page(request, member, status=403, problem=wrong.problem, typed=phrase)
     delete_account(site, member.id, proved=proved)
     response = see("/", "account_deleted")
     forget_cookie(response, site)
@@ -73,6 +73,7 @@ def _page(
     *,
     status: int = 200,
     problem: Problem | None = None,
+    typed: str = "",
 ) -> Response:
     site = site_of(request)
     with site.database.reading() as session:
@@ -84,4 +85,5 @@ def _page(
         by_phrase=account.phrase_hash is not None,
         confirmed=confirmed(site, request, member.id),
         problem=problem,
+        typed=typed,
     )

@@ -60,7 +60,8 @@ if (form && window.ReadableStream) {
     try {
       const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(fields), signal: leaving.signal });
       if (!(answer.headers.get("content-type") || "").startsWith("text/event-stream")) {
-        form.submit(); // the page says what is wrong
+        round.remove();
+        refused(await answer.text());
         return;
       }
       const ended = await read(answer, round);
@@ -120,6 +121,30 @@ if (form && window.ReadableStream) {
       return true;
     }
     return false;
+  }
+
+  // The page that would have come says what is wrong; the question stays in its field.
+  function refused(html) {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    trouble.textContent = page.querySelector("main h1 + p")?.textContent ?? form.dataset.lost;
+    const link = page.querySelector("main .actions a");
+    const afresh = page.getElementById("afresh"); // where the conversation is forgotten
+    if (afresh) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = afresh.textContent;
+      button.addEventListener("click", askAfresh);
+      trouble.append(document.createElement("br"), button);
+    } else if (link) {
+      trouble.append(" ", document.adoptNode(link));
+    }
+    trouble.hidden = false;
+  }
+
+  function askAfresh() {
+    for (const field of document.querySelectorAll('input[name="talk"]')) field.value = "";
+    log.replaceChildren();
+    say();
   }
 
   function lost(round) {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
@@ -93,9 +93,18 @@ def studies(request: Request, member: Researcher) -> Response:
 
 
 @router.get("/studies/{study_id}")
-def one_study(request: Request, study_id: str, member: Researcher, peek: str = "") -> Response:
-    """A study: its links, its counts and, where they are asked for or it is closed, its results."""
-    response = _shown(request, study_id, member, peek=bool(peek))
+def one_study(
+    request: Request,
+    study_id: str,
+    member: Researcher,
+    peek: str = "",
+    links: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """A study: its links, its counts and, where they are asked for or it is closed, its results.
+
+    links: id of what `make_links` made.
+    """
+    response = _shown(request, study_id, member, peek=bool(peek), made=links)
     if "hx-request" in request.headers and not site_of(request).pair_writer.under_way(study_id):
         response.headers["hx-refresh"] = "true"  # what was being written is there
     return response
@@ -105,7 +114,7 @@ def one_study(request: Request, study_id: str, member: Researcher, peek: str = "
 def make_links(
     request: Request, study_id: str, member: Researcher, many: Annotated[int, Form()]
 ) -> Response:
-    """Make links and show them, this once."""
+    """Make links and show them."""
     site = site_of(request)
     with site.database.writing() as session:
         study = _study_to_change(session, member, study_id)
@@ -113,7 +122,9 @@ def make_links(
             raise PageRefusal(409, "study_closed")
         tokens = invite(session, study, many)
         _write_down(session, site, member, study, "study.links", links=len(tokens))
-    return _shown(request, study_id, member, tokens=tokens)
+    then = f"/studies/{study_id}"
+    made = site.once.put(member.id, "links", then, study=study_id, tokens=tokens)
+    return see(f"{then}?links={made}")
 
 
 @router.post("/studies/{study_id}/links.txt")
@@ -244,18 +255,22 @@ def _shown(
     member: Member,
     *,
     peek: bool = False,
-    tokens: list[str] | None = None,
+    made: str = "",
 ) -> Response:
     from personalign.bench.outcomes import share_text  # here: it draws figures, too
 
     site = site_of(request)
     percent = site.texts.say(member.language, "base.percent")
+    shown = site.once.find(member.id, made) if made else None
+    tokens: list[str] = []
+    if shown is not None and shown.values is not None and shown.values.get("study") == study_id:
+        tokens = shown.values["tokens"]
     found: list[Preference] | None = None
     with site.database.reading() as session:
         study = own_study(session, member, study_id)
         rows = invited(session, study)
         settings = unsealed_text(site.vault, study, "settings")
-        shown = links(session, study, site.settings.public_url, tokens or [])
+        addresses = links(session, study, site.settings.public_url, tokens)
         if study.state == "ready" and (peek or study.closed_at is not None):
             found = results.preferences_of(session, site.vault, study)
     if peek and study.closed_at is None:
@@ -273,8 +288,10 @@ def _shown(
         invitations=rows,
         votes=sum(row.votes for row in rows),
         at_once=AT_ONCE,
-        tokens=tokens or [],
-        links=shown,
+        tokens=tokens,
+        links=addresses,
+        made=made,
+        minutes=0 if shown is None else site.once.minutes(shown),
         found=found,
         share_text=lambda interval: share_text(interval).replace("%", percent),
         after_closing=AFTER_CLOSING,

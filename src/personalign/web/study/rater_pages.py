@@ -32,6 +32,7 @@ from personalign.web.study.rating import Way, vote, way_of
 from personalign.web.study.recipe import recipe_in
 from personalign.web.study.speakers import newest_personas
 from personalign.web.study.tables import Invitation, Study
+from personalign.web.study.way_back import end_way, keep_way
 from personalign.web.visitor import Anyone, Visitor
 
 router = APIRouter()
@@ -111,6 +112,8 @@ def begin(
         httponly=True,
         samesite="lax",
     )
+    if rater.study.own_answers and member is not None:
+        keep_way(site, response, member.id, token)
     return response
 
 
@@ -211,7 +214,9 @@ def finish(request: Request, token: str, visitor: Anyone) -> Response:
                 subject=rater.study.id,
                 number=rater.invitation.number,
             )
-    return see(f"/rate/{token}/end")
+    response = see(f"/rate/{token}/end")
+    end_way(site, response)
+    return response
 
 
 def _rater(
