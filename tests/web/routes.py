@@ -30,6 +30,7 @@ FORM = "application/x-www-form-urlencoded"
 USUAL: Values = {
     "agreed": "yes",
     "alpha": "1",
+    "asking": "none-of-anybodys",
     "answers": {"7": 5},
     "back": "/",
     "category": "other",

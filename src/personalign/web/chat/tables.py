@@ -43,7 +43,7 @@ class Turn(Base):
     """person, base, mine, mirrored or shared."""
     alpha: Mapped[float | None]
     """The strength it was said with."""
-    stopped: Mapped[bool]
+    stopped: Mapped[bool] = mapped_column(default=False)
     """Whether the person stopped it before its end."""
     text: Mapped[Any] = sealed_column()
     said_at: Mapped[datetime]
