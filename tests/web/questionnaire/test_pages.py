@@ -203,7 +203,8 @@ def test_the_adaptive_form_asks_one_of_each_trait_and_ends_after_30(live: LiveSi
     page, pages = person.get(f"/questionnaire/{sitting}"), []
     while 'id="items"' in page:
         pages.append(items_on(page))
-        assert person.get(f"/questionnaire/{sitting}") == page, "asked again, the same is asked"
+        again = person.get(f"/questionnaire/{sitting}")
+        assert again.partition("</main>")[0] == page.partition("</main>")[0], "the same is asked"
         page = turn(person, page, plain)
     assert len(pages) == 6
     assert all(sorted(traits[number] for number in asked) == sorted(TRAITS) for asked in pages)
