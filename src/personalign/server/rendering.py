@@ -1,7 +1,9 @@
 """Chats and texts as token ids, beside the running engine.
 
 Rendering has a thread of its own and a copy of the tokenizer: tokenizers change their settings
-while they encode, and cannot be asked anything else meanwhile.
+while they encode, and cannot be asked anything else meanwhile. Everybody's prompts wait for that
+one thread, so what cannot fit the model's context is refused unread, by its characters, and no more
+may wait than takes some seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from personalign.errors import EngineFull
 from personalign.model.chat import ChatTemplate, Message
 from personalign.model.generate import persona_chat
 from personalign.model.questions import context_length
@@ -20,6 +23,12 @@ from personalign.server.refusals import Refusal
 if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
+
+MOST_WAITING = 4 * 2**20
+"""Characters that may wait to be rendered; a tokenizer takes one to three seconds for a million."""
+
+TURN = 100
+"""Characters that a message counts beside its own, for the template's work."""
 
 
 class Renderer:
@@ -31,7 +40,9 @@ class Renderer:
         self._chat = ChatTemplate(self._tokenizer)
         self._name = decoder.name
         self._vocabulary = int(decoder.model.get_input_embeddings().weight.shape[0])
+        self._longest = max(map(len, self._tokenizer.get_vocab()))
         self._end_ids = decoder.end_ids
+        self._waiting = 0  # characters; changed in the event loop only
         self.context = context_length(decoder)
         """Tokens the model reads at most; None where nothing says so."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="personalign-render")
@@ -41,9 +52,14 @@ class Renderer:
 
         As `generate` renders it; an adapter's virtual tokens are the engine's to add.
         Raises ModelError where the model's template refuses the messages, Refusal where they are
-        longer than its context.
+        longer than its context, EngineFull where too much waits to be rendered.
         """
-        ids = await self._run(lambda: self._chat.ids(persona_chat(persona, messages)))
+        turns = persona_chat(persona, messages)
+        characters = sum(len(turn["content"]) for turn in turns)
+        self._check_characters(characters, "messages")
+        if self.context is not None and len(turns) > self.context:  # each is a token at least
+            raise _too_long(f"The chat has {len(turns)} messages", self.context, "messages")
+        ids = await self._run(lambda: self._chat.ids(turns), characters + TURN * len(turns))
         return self._checked(ids, "messages")
 
     async def text(self, persona: Persona, prompt: str | list[int]) -> tuple[int, ...]:
@@ -51,7 +67,8 @@ class Renderer:
 
         A persona's system prompt stands in front of the text, a blank line between them.
         Raises Refusal for ids that the model does not have, for ids under a persona that has a
-        system prompt, for no tokens at all, and for more than its context.
+        system prompt, for no tokens at all, and for more than its context; EngineFull where too
+        much waits to be rendered.
         """
         if not isinstance(prompt, str):
             if persona.system_prompt:
@@ -72,7 +89,8 @@ class Renderer:
                 )
             return self._checked(prompt, "prompt")
         text = f"{persona.system_prompt}\n\n{prompt}" if persona.system_prompt else prompt
-        ids = await self._run(lambda: list(self._tokenizer(text)["input_ids"]))
+        self._check_characters(len(text), "prompt")
+        ids = await self._run(lambda: list(self._tokenizer(text)["input_ids"]), len(text) + TURN)
         return self._checked(ids, "prompt")
 
     def token(self, number: int) -> tuple[str, list[int] | None]:
@@ -98,8 +116,23 @@ class Renderer:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, render: Callable[[], list[int]]) -> list[int]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, render)
+    async def _run(self, render: Callable[[], list[int]], size: int) -> list[int]:
+        """Render in the thread. size: the work, in characters."""
+        if self._waiting and self._waiting + size > MOST_WAITING:
+            raise EngineFull(
+                f"Prompts of {self._waiting:,} characters wait to be read already, and no more than "
+                f"{MOST_WAITING:,} may; ask again in a moment."
+            )
+        self._waiting += size
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, render)
+        finally:
+            self._waiting -= size
+
+    def _check_characters(self, characters: int, field: str) -> None:
+        if self.context is not None and characters > self.context * self._longest:
+            said = f"The prompt has {characters:,} characters with the persona's system prompt"
+            raise _too_long(said, self.context, field)
 
     def _checked(self, ids: Sequence[int], field: str) -> tuple[int, ...]:
         if not ids:
@@ -110,14 +143,18 @@ class Renderer:
                 code="invalid_value",
             )
         if self.context is not None and len(ids) >= self.context:
-            raise Refusal(
-                400,
-                f"The prompt is {len(ids)} tokens long with the persona's system prompt, but the "
-                f"model reads at most {self.context}; shorten it.",
-                param=field,
-                code="context_length_exceeded",
-            )
+            said = f"The prompt is {len(ids)} tokens long with the persona's system prompt"
+            raise _too_long(said, self.context, field)
         return tuple(ids)
+
+
+def _too_long(said: str, context: int, field: str) -> Refusal:
+    return Refusal(
+        400,
+        f"{said}, but the model reads at most {context} tokens; shorten it.",
+        param=field,
+        code="context_length_exceeded",
+    )
 
 
 def raw_bytes(piece: str) -> bytes | None:
