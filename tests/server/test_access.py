@@ -195,11 +195,11 @@ def test_a_full_queue_refuses_and_serves_again(
             assert int(refused.headers["retry-after"]) >= 1
         statuses = [one.result() for one in asked]
     assert set(statuses) == {200, 429}
-    service.renderer._waiting += MOST_WAITING
+    service.renderer._short.waiting += MOST_WAITING
     refused = call(f"{url}/v1/chat/completions", ASKED, key=key)
     assert (refused.status, refused.error["code"]) == (429, "engine_full")
     assert int(refused.headers["retry-after"]) >= 1
-    service.renderer._waiting -= MOST_WAITING
+    service.renderer._short.waiting -= MOST_WAITING
     assert ask(0) == 200
     until(lambda: service.entrance.under_way == 0, "the end of all requests")
 

@@ -237,7 +237,7 @@ def test_rows_keep_their_own_rules() -> None:
 def test_what_one_request_asks_for_is_nothing_to_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Values that float32 or int64 cannot hold, a token that cannot be drawn, one without a text."""
+    """Values that float32 or int64 cannot hold, no token to be drawn, no text of a token."""
     decoder = loud()
     hot = {"temperature": 1.5, "seed": 4, "max_new_tokens": 12}
     greedy = generate(decoder, PLAIN, CHATS[0], max_new_tokens=12)[0]

@@ -19,7 +19,7 @@ def chat(text: str, times: int = 1) -> list[dict[str, str]]:
     return [{"role": ("user", "assistant")[n % 2], "content": text} for n in range(times)]
 
 
-def test_nobody_waits_for_what_cannot_fit_nor_for_more_than_may_wait(
+def test_nobody_waits_for_what_cannot_fit_nor_short_texts_for_long_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     renderer = Renderer(loud())
@@ -27,9 +27,10 @@ def test_nobody_waits_for_what_cannot_fit_nor_for_more_than_may_wait(
     longest = max(loud().tokenizer.get_vocab(), key=len)
     held = threading.Event()
     monkeypatch.setattr(rendering, "MOST_WAITING", 4000)
+    monkeypatch.setattr(rendering, "LONG", 1000)
 
     async def run() -> None:
-        renderer._thread.submit(held.wait, 60)  # whoever waits for the thread waits
+        renderer._long.thread.submit(held.wait, 60)  # long ones wait
         far = "x" * (4096 * len(longest) + 1)
         for asked in (
             renderer.chat(PLAIN, chat(far)),
@@ -44,6 +45,7 @@ def test_nobody_waits_for_what_cannot_fit_nor_for_more_than_may_wait(
         for asked in (renderer.text(PLAIN, "party " * 300), renderer.chat(PLAIN, chat("x", 40))):
             with pytest.raises(EngineFull, match="wait to be read already"):
                 await asyncio.wait_for(asked, 10)
+        assert await asyncio.wait_for(renderer.chat(PLAIN, chat("A short one.")), 10)
         waiting[1].cancel()  # its client has left
         await asyncio.sleep(0)
         again = asyncio.create_task(renderer.text(PLAIN, "party " * 300))

@@ -1,9 +1,9 @@
 """Chats and texts as token ids, beside the running engine.
 
-Rendering has a thread of its own and a copy of the tokenizer: tokenizers change their settings
-while they encode, and cannot be asked anything else meanwhile. Everybody's prompts wait for that
-one thread, so what cannot fit the model's context is refused unread, by its characters, and no more
-may wait than takes some seconds.
+Rendering has threads of its own, each with a copy of the tokenizer: tokenizers change their
+settings while they encode, and cannot be asked anything else meanwhile. Everybody's prompts wait
+for one thread, and the long ones for another, so that they hold up nobody else. What cannot fit the
+model's context is refused unread, by its characters, and no more may wait than takes some seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personalign.errors import EngineFull
 from personalign.model.chat import ChatTemplate, Message
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
 
+LONG = 2**16
+"""Characters from which on a prompt waits in line with its like."""
+
 MOST_WAITING = 4 * 2**20
-"""Characters that may wait to be rendered; a tokenizer takes one to three seconds for a million."""
+"""Characters that may wait in a line; a tokenizer takes about a second for a million."""
 
 TURN = 100
 """Characters that a message counts beside its own, for the template's work."""
@@ -35,17 +38,14 @@ class Renderer:
     """Turns what was sent into prompts."""
 
     def __init__(self, decoder: Decoder) -> None:
-        self._tokenizer = copy.deepcopy(decoder.tokenizer)
+        self._short, self._long = _Line(decoder.tokenizer), _Line(decoder.tokenizer)
         self._speller = copy.deepcopy(decoder.tokenizer)  # for the event loop's own thread
-        self._chat = ChatTemplate(self._tokenizer)
         self._name = decoder.name
         self._vocabulary = int(decoder.model.get_input_embeddings().weight.shape[0])
-        self._longest = max(map(len, self._tokenizer.get_vocab()))
+        self._longest = max(map(len, decoder.tokenizer.get_vocab()))
         self._end_ids = decoder.end_ids
-        self._waiting = 0  # characters; changed in the event loop only
         self.context = context_length(decoder)
         """Tokens the model reads at most; None where nothing says so."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="personalign-render")
 
     async def chat(self, persona: Persona, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a chat under the persona's system prompt, up to where the reply begins.
@@ -59,7 +59,9 @@ class Renderer:
         self._check_characters(characters, "messages")
         if self.context is not None and len(turns) > self.context:  # each is a token at least
             raise _too_long(f"The chat has {len(turns)} messages", self.context, "messages")
-        ids = await self._run(lambda: self._chat.ids(turns), characters + TURN * len(turns))
+        size = characters + TURN * len(turns)
+        line = self._line(size)
+        ids = await line.run(lambda: line.chat.ids(turns), size)
         return self._checked(ids, "messages")
 
     async def text(self, persona: Persona, prompt: str | list[int]) -> tuple[int, ...]:
@@ -90,7 +92,8 @@ class Renderer:
             return self._checked(prompt, "prompt")
         text = f"{persona.system_prompt}\n\n{prompt}" if persona.system_prompt else prompt
         self._check_characters(len(text), "prompt")
-        ids = await self._run(lambda: list(self._tokenizer(text)["input_ids"]), len(text) + TURN)
+        line = self._line(len(text))
+        ids = await line.run(lambda: list(line.tokenizer(text)["input_ids"]), len(text))
         return self._checked(ids, "prompt")
 
     def token(self, number: int) -> tuple[str, list[int] | None]:
@@ -113,21 +116,12 @@ class Renderer:
         return number in self._end_ids
 
     def close(self) -> None:
-        """End the thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the threads."""
+        for line in (self._short, self._long):
+            line.thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, render: Callable[[], list[int]], size: int) -> list[int]:
-        """Render in the thread. size: the work, in characters."""
-        if self._waiting and self._waiting + size > MOST_WAITING:
-            raise EngineFull(
-                f"Prompts of {self._waiting:,} characters wait to be read already, and no more than "
-                f"{MOST_WAITING:,} may; ask again in a moment."
-            )
-        self._waiting += size
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, render)
-        finally:
-            self._waiting -= size
+    def _line(self, size: int) -> _Line:
+        return self._long if size >= LONG else self._short
 
     def _check_characters(self, characters: int, field: str) -> None:
         if self.context is not None and characters > self.context * self._longest:
@@ -146,6 +140,33 @@ class Renderer:
             said = f"The prompt is {len(ids)} tokens long with the persona's system prompt"
             raise _too_long(said, self.context, field)
         return tuple(ids)
+
+
+class _Line:
+    """Prompts that wait for one thread, and its tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = copy.deepcopy(tokenizer)
+        self.chat = ChatTemplate(self.tokenizer)
+        self.waiting = 0
+        """Characters; changed in the event loop only."""
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="personalign-render")
+
+    async def run(self, render: Callable[[], list[int]], size: int) -> list[int]:
+        """Render in the thread, in turn. size: the work, in characters.
+
+        Raises EngineFull where too much waits.
+        """
+        if self.waiting and self.waiting + size > MOST_WAITING:
+            raise EngineFull(
+                f"Prompts of {self.waiting:,} characters wait to be read already, and no more than "
+                f"{MOST_WAITING:,} may; ask again in a moment."
+            )
+        self.waiting += size
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.thread, render)
+        finally:
+            self.waiting -= size
 
 
 def _too_long(said: str, context: int, field: str) -> Refusal:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from personalign.model.decoding import SMALLEST, distribution
+from personalign.model.decoding import distribution
 from personalign.server.requests import Request
 
 log = logging.getLogger(__name__)

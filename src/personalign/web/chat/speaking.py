@@ -61,7 +61,7 @@ async def speak(
 async def rendered(
     service: Service, persona: Persona, messages: Sequence[Message]
 ) -> tuple[int, ...]:
-    """Token ids of a chat. Raises PageRefusal where too much waits, and what the renderer raises."""
+    """Token ids of a chat; PageRefusal where too much waits, and what the renderer raises."""
     try:
         return await service.renderer.chat(persona, messages)
     except EngineFull:
