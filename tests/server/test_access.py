@@ -289,6 +289,17 @@ def test_revoking_names_one(tmp_path: Path) -> None:
             '{"format": 1, "keys": [{"id": "a", "name": "n", "hash": "h", "scopes": ["fly"]}]}',
             "has the scopes fly",
         ),
+        *(
+            (
+                json.dumps({"format": 1, "keys": [{"id": "a", "name": "n", "hash": "h", **field}]}),
+                said,
+            )
+            for field, said in (
+                ({"personas": "acme-*"}, "the personas 'acme-.'; write a list of texts"),
+                ({"personas": [["*"]]}, "the personas .* write a list of texts"),
+                ({"scopes": "admin"}, "the scopes 'admin'; write a list of texts"),
+            )
+        ),
     ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, said: str) -> None:
