@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,6 +62,23 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     result = runner.invoke(serving, ["--personas", str(tmp_path)])
     assert isinstance(result.exception, MissingPackageError)
     assert 'pip install "personalign[serve]"' in str(result.exception)
+
+
+@pytest.mark.slow
+def test_a_thread_that_is_left_behind_spoils_no_exit() -> None:
+    code = """
+import threading, time, torch
+from personalign.cli.serve import _leave
+def work():
+    while True:
+        torch.randn(400, 400) @ torch.randn(400, 400)
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+print("ended")
+_leave()
+"""
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stdout) == (0, b"ended\n")
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:

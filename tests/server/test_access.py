@@ -16,6 +16,7 @@ from personalign.server.entrance import Bounds
 from personalign.server.keys import Key, KeyRing, create_key, read_keys, revoke_key
 from personalign.server.limits import Limits
 from personalign.server.refusals import Refusal
+from personalign.server.rendering import MOST_WAITING
 from personalign.server.service import Service, open_service
 from tests.server.conftest import BASE, make_store
 from tests.server.fake_engine import FakeEngine
@@ -194,6 +195,11 @@ def test_a_full_queue_refuses_and_serves_again(
             assert int(refused.headers["retry-after"]) >= 1
         statuses = [one.result() for one in asked]
     assert set(statuses) == {200, 429}
+    service.renderer._short.waiting += MOST_WAITING
+    refused = call(f"{url}/v1/chat/completions", ASKED, key=key)
+    assert (refused.status, refused.error["code"]) == (429, "engine_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    service.renderer._short.waiting -= MOST_WAITING
     assert ask(0) == 200
     until(lambda: service.entrance.under_way == 0, "the end of all requests")
 
@@ -282,6 +288,17 @@ def test_revoking_names_one(tmp_path: Path) -> None:
         (
             '{"format": 1, "keys": [{"id": "a", "name": "n", "hash": "h", "scopes": ["fly"]}]}',
             "has the scopes fly",
+        ),
+        *(
+            (
+                json.dumps({"format": 1, "keys": [{"id": "a", "name": "n", "hash": "h", **field}]}),
+                said,
+            )
+            for field, said in (
+                ({"personas": "acme-*"}, "the personas 'acme-.'; write a list of texts"),
+                ({"personas": [["*"]]}, "the personas .* write a list of texts"),
+                ({"scopes": "admin"}, "the scopes 'admin'; write a list of texts"),
+            )
         ),
     ],
 )

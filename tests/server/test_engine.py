@@ -30,6 +30,7 @@ from personalign.model.steer import row_displacements
 from personalign.server import loop
 from personalign.server.engine import Engine, Piece, Request, Ticket
 from personalign.server.loop import StepLoop
+from personalign.server.reply_text import ReplyText
 from tests.model.conftest import CHATS, some_shift
 from tests.model.loud import loud, make_loud, one_pass, people
 from tests.model.test_adapters import make_adapter
@@ -231,6 +232,45 @@ def test_rows_keep_their_own_rules() -> None:
             ]
         greedy, first, narrow, hot = (ticket.text() for ticket in tickets)
     assert greedy == first == narrow != hot
+
+
+def test_what_one_request_asks_for_is_nothing_to_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Values that float32 or int64 cannot hold, no token to be drawn, no text of a token."""
+    decoder = loud()
+    hot = {"temperature": 1.5, "seed": 4, "max_new_tokens": 12}
+    greedy = generate(decoder, PLAIN, CHATS[0], max_new_tokens=12)[0]
+    assert generate(decoder, PLAIN, CHATS[0], temperature=1e-45, max_new_tokens=12)[0] == greedy
+    assert generate(decoder, PLAIN, CHATS[0], **(hot | {"top_p": 1e-46}))[0] == greedy
+    push = ReplyText.push
+
+    def fail(text: ReplyText, token: int) -> str:
+        if "unspeakable" in text.stop:
+            raise KeyError(token)
+        return push(text, token)
+
+    monkeypatch.setattr(ReplyText, "push", fail)
+    extremes: list[dict[str, Any]] = [
+        {"temperature": 1e-40},
+        {"temperature": 1e-300},
+        {"top_p": 1e-46},
+        {"top_k": 2**70},
+        {"temperature": 10**400},  # no float at all
+        {"stop": ("unspeakable",)},
+    ]
+    with Engine(decoder) as engine:
+        alone = engine.submit(engine.request(PLAIN, CHATS[0], **hot)).text()
+        with engine.alone():  # so that they run beside each other
+            bad = [engine.submit(engine.request(PLAIN, CHATS[0], **(hot | x))) for x in extremes]
+            good = [engine.submit(engine.request(PLAIN, CHATS[0], **hot)) for _ in range(2)]
+        assert [ticket.text() for ticket in good] == [alone] * 2
+        assert [ticket.text() for ticket in bad[:4]] == [greedy] * 3 + [alone]
+        with pytest.raises(MethodError, match="No token could be drawn with temperature 1000"):
+            bad[4].text()
+        with pytest.raises(KeyError):
+            bad[5].text()
+        empty(engine)
 
 
 def test_stop_strings_are_never_said() -> None:

@@ -243,7 +243,7 @@ def process(model: Path, personas: Path, *options: str) -> Iterator[tuple[Any, s
     assert running.stdout is not None
     try:
         line = running.stdout.readline()
-        assert line.startswith("Serving "), line
+        assert line.startswith("Serving ") and " and its personas on " in line, line
         yield running, line.split(" on ")[1].strip().removesuffix("/v1")
     finally:
         running.kill()

@@ -81,6 +81,14 @@ def test_rows_that_are_not_finite_are_told_apart() -> None:
     assert sampling.choose(logits, hot, generators(4))[1] == [False, False, False, True]
 
 
+def test_nothing_probable_is_no_token_and_no_place_outside_the_row() -> None:
+    nothing, some = torch.full((2, 3), float("nan")), torch.tensor([[0.0], [0.5]])
+    rules = (some, some, torch.tensor([[3], [1]]), torch.tensor([[True], [False]]))
+    for row in (nothing, torch.zeros(2, 3)):
+        tokens, _ = sampling._look_up(row, torch.arange(3).expand(2, 3), *rules, whole=True)
+        assert tokens.tolist() == [-1, -1]
+
+
 def test_logprobs_are_sorted_and_normal() -> None:
     logits = torch.tensor([1.0, 3.0, 2.0])
     own, top = sampling.logprobs_of(logits, 0, 2)

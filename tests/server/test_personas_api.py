@@ -310,6 +310,31 @@ def test_the_queue_of_jobs_is_bounded_and_closing_ends_it(
         slow.take(job(person, "e"))
 
 
+def test_a_job_that_does_not_stop_is_told_as_failed_and_comes_to_nothing(
+    person: Respondents, tmp_path: Path
+) -> None:
+    slow = Slow(make_loud(), tmp_path)
+
+    def late(_: Job) -> Persona:
+        slow.began.set()
+        assert slow.go.wait(WAIT)
+        return Persona("Too late.")
+
+    slow.maker._make = late  # type: ignore[method-assign]
+    taken = [slow.take(job(person, name, "none")) for name in ("a", "b")]
+    assert slow.began.wait(WAIT)
+    assert not slow.maker.close(seconds=0.1)
+    told = [JobRecords(tmp_path).find(one.id) for one in taken]
+    for found in told:
+        assert found is not None and found.error is not None
+        assert (found.status, found.error["code"]) == ("failed", "shutting_down")
+    slow.go.set()
+    slow.maker._thread.join(WAIT)
+    assert not slow.maker._thread.is_alive()
+    assert slow.ended == ["failed"] * 2 and slow.store.names() == []
+    assert [JobRecords(tmp_path).find(one.id) for one in taken] == told
+
+
 def test_nobodys_answers_are_kept(person: Respondents, tmp_path: Path) -> None:
     slow = Slow(make_loud(), tmp_path)
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
-from collections.abc import Callable
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -144,8 +145,6 @@ def serve(
 
     SIGTERM ends it well: new requests are refused, running replies are finished.
     """
-    import logging
-
     from personalign.cli.console import console, errors
     from personalign.errors import MissingPackageError, ServingError
 
@@ -157,7 +156,7 @@ def serve(
         raise MissingPackageError(str(error.name), "serve", "`personalign serve`") from error
 
     from personalign.server.entrance import Entrance
-    from personalign.server.keys import ANYONE, KeyRing
+    from personalign.server.keys import KeyRing
     from personalign.server.metrics import Metrics
     from personalign.server.run import serve as run
     from personalign.server.settings import ServerSettings, open_server
@@ -223,9 +222,9 @@ def serve(
         max_body=max_body,
     )
 
-    def listen(served: Served, who: Callable[[], str], opened: OpenedWeb | None = None) -> None:
+    def listen(served: Served, who: str, opened: OpenedWeb | None = None) -> bool:
         def ready(address: str) -> None:
-            line = f"Serving {who()} on {address}/v1"
+            line = f"Serving {who} on {address}/v1"
             console.print(line, highlight=False, soft_wrap=True, markup=False)
             if opened is not None:
                 opened.tell(address)
@@ -233,7 +232,7 @@ def serve(
                 errors.print("There are no keys: whoever reaches this port may do everything.")
 
         app = None if opened is None else opened.app
-        run(served, host=host, port=port, grace=grace, ready=ready, app=app)
+        return run(served, host=host, port=port, grace=grace, ready=ready, app=app)
 
     if replicas is None:
         with errors.status(f"Loading {model}"):
@@ -243,11 +242,7 @@ def serve(
             with errors.status("Opening the site"):
                 opened = open_web(web_settings, service, settings, also or ())
         try:
-            listen(
-                service,
-                lambda: f"{service.base} with {len(service.visible(ANYONE))} personas",
-                opened,
-            )
+            ended = listen(service, f"{service.base} and its personas", opened)
         finally:
             if opened is not None:
                 opened.close()
@@ -270,8 +265,21 @@ def serve(
             base, count = team.described()
             entrance = Entrance(Metrics(None), keys, settings.bounds(replicas))
             who = f"{base} with {count} personas from {replicas} replicas"
-            listen(Front(team, entrance), lambda: who)
+            ended = listen(Front(team, entrance), who)
     console.print("The server has ended.", highlight=False)
+    if not ended:
+        _leave()
+
+
+def _leave() -> None:
+    """End the process well although a thread still computes.
+
+    Inside torch, such a thread aborts the process when the interpreter ends by itself.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _is_loopback(host: str) -> bool:

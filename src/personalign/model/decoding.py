@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SHARED_FROM = 32
 """Shortest common beginning that is worth a pass of its own, in tokens."""
 
+SMALLEST = 2.0**-126
+"""The smallest normal float32: what a temperature or a top_p above 0 counts as at least."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -193,17 +196,28 @@ def _choose(
     """
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    probabilities, order = (
-        (logits.float() / sampling.temperature).softmax(-1).sort(descending=True, stable=True)
+    logits = logits.float()
+    heat = torch.tensor(sampling.temperature)
+    probabilities, order = distribution(logits - logits.amax(-1, keepdim=True), heat).sort(
+        descending=True, stable=True
     )
     total = probabilities.cumsum(-1)
-    nucleus = probabilities * (total - probabilities < sampling.top_p)
+    nucleus = probabilities * (total - probabilities < max(sampling.top_p, SMALLEST))
     reached = nucleus.cumsum(-1)
     draws = torch.stack([torch.rand(1, generator=generator) for generator in generators])
     wanted = draws.to(logits.device) * reached[:, -1:]
     place = (reached <= wanted).sum(-1, keepdim=True)
     last = (nucleus > 0).sum(-1, keepdim=True) - 1
     return order.gather(-1, torch.minimum(place, last))[:, 0]
+
+
+def distribution(below: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """What the next token is drawn from: probabilities, (rows, vocabulary).
+
+    below: float32 logits less their row's highest, so that the most probable token stays at 0
+    however small the temperature. heat: temperatures above 0, (rows, 1) or one for all.
+    """
+    return (below / heat.clamp(min=SMALLEST)).softmax(-1)
 
 
 def tokens_left(decoder: Decoder, prompts: Sequence[Sequence[int]], wanted: int) -> int:

@@ -77,10 +77,11 @@ class Front:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._over.set)
 
-    def close(self, *, drain: bool) -> None:
+    def close(self, *, drain: bool, seconds: float = 0.0) -> bool:
         """Nothing of the front's own is left open; the replicas end with their cluster."""
         if not drain:
             self.give_up()
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._loop = asyncio.get_running_loop()

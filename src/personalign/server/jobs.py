@@ -57,6 +57,9 @@ MOST_WAITING = 64
 TELL_SECONDS = 0.5
 """How often a running job's progress is written down."""
 
+CLOSE_SECONDS = 5.0
+"""How long a running job has to come to its next step once the server ends, where nobody says."""
+
 
 @dataclass
 class Job:
@@ -120,7 +123,8 @@ class PersonaMaker:
         self._jobs: dict[str, Job] = {}  # those that have not ended
         self._waiting: queue.Queue[tuple[Job, Personas] | None] = queue.Queue(most_waiting)
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._stopping, self._given_up = threading.Event(), threading.Event()
+        self._ending = threading.Lock()
         self._closing = ExitStack()
         self._quantised = decoder.quantize
         able = self._quantised is None
@@ -180,8 +184,12 @@ class PersonaMaker:
         job = self._jobs.get(number)
         return self._records.find(number) if job is None else job.record(self._records.maker)
 
-    def close(self) -> None:
-        """Stop at the running job's next step, drop the waiting ones, join the thread."""
+    def close(self, seconds: float = CLOSE_SECONDS) -> bool:
+        """Stop at the running job's next step, drop the waiting ones, join the thread.
+
+        False where that takes longer than so many seconds: the job is told to have failed, nothing
+        more comes of it, and its thread is left behind.
+        """
         with self._lock:
             self._stopping.set()
         while True:
@@ -190,26 +198,36 @@ class PersonaMaker:
                 break
             except queue.Full:
                 self._waiting.get_nowait()
-        self._thread.join()
-        for job in [one for one in self._jobs.values() if one.people is not None]:
+        self._thread.join(seconds)
+        self._given_up.set()
+        for job in list(self._jobs.values()):
             self._end(job, _told(_Stopped()))
         self._records.close()
+        if self._thread.is_alive():
+            log.warning("A persona was being made and did not stop within %g seconds.", seconds)
+            return False
         self._closing.close()
+        return True
 
     def _work(self) -> None:
-        while (taken := self._waiting.get()) is not None:
+        while (taken := self._waiting.get()) is not None and not self._given_up.is_set():
             job, personas = taken
             job.status = "running"
             self._write(job)
             try:
-                personas.put(job.persona, self._make(job))
+                persona = self._make(job)
+                if not self._given_up.is_set():
+                    personas.put(job.persona, persona)
             except Exception as error:
                 self._end(job, _told(error))
             else:
                 self._end(job, None)
 
     def _end(self, job: Job, error: dict[str, Any] | None) -> None:
-        job.people, job.error = None, error
+        with self._ending:
+            if job.people is None:  # it has been told
+                return
+            job.people, job.error = None, error
         if error is None:
             job.progress = 1.0
         job.status = "done" if error is None else "failed"

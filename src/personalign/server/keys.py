@@ -64,6 +64,16 @@ class Key:
     """Seconds since 1970."""
 
     def __post_init__(self) -> None:
+        for what, words, example in (
+            ("scopes", self.scopes, '["chat"]'),
+            ("personas", self.personas, '["acme-*"]'),
+        ):
+            # a text alone would be taken apart, and its * would be a pattern that is all personas
+            if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+                raise ServingError(
+                    f"The key {self.name!r} has the {what} {words!r}; write a list of texts, such "
+                    f"as {example}."
+                )
         unknown = sorted(set(self.scopes) - set(SCOPES))
         if unknown or not self.scopes:
             raise ServingError(
@@ -121,8 +131,8 @@ def create_key(
         number,
         name,
         secret,
-        tuple(scopes),
-        tuple(personas),
+        _listed(scopes),
+        _listed(personas),
         requests_per_minute,
         concurrency,
         int(time.time()),
@@ -176,7 +186,7 @@ def read_keys(path: str | Path) -> list[Key]:
             f"{path} is no keys file of format {FORMAT}; make one with: personalign keys create."
         )
     try:
-        return [Key(**{n: _frozen(v) for n, v in entry.items()}) for entry in data["keys"]]
+        return [Key(**{n: _listed(v) for n, v in entry.items()}) for entry in data["keys"]]
     except (TypeError, KeyError, AttributeError) as error:
         names = ", ".join(field.name for field in fields(Key))
         raise ServingError(
@@ -236,8 +246,9 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _listed(value: Any) -> Any:
+    """Lists as tuples; whatever else is given, `Key` refuses."""
+    return tuple(value) if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -302,26 +302,40 @@ class StepLoop:
             logits, [row.ticket.request for row in rows], [row.generator for row in rows]
         )
         for place, row in enumerate(rows):
+            asked = row.ticket.request
             if not finite[place]:
-                self._end(batch, row, not_finite(row.ticket.request.persona))
-                continue
-            if not row.reply:
-                self._keep(batch, row, row.keys)
-            wanted = row.ticket.request.logprobs
-            asked = (
-                (None, ()) if wanted is None else logprobs_of(logits[place], tokens[place], wanted)
-            )
-            self._give(batch, row, tokens[place], *asked)
+                self._end(batch, row, not_finite(asked.persona))
+            elif tokens[place] < 0:
+                self._end(batch, row, _not_drawn(asked))
+            else:
+                self._give(
+                    batch, row, tokens[place], None if asked.logprobs is None else logits[place]
+                )
 
-    def _give(
-        self,
-        batch: _Batch,
-        row: Row,
-        token: int,
-        logprob: float | None,
-        top: tuple[tuple[int, float], ...],
-    ) -> None:
-        """One token becomes a piece of its reply, perhaps the last."""
+    def _give(self, batch: _Batch, row: Row, token: int, logits: torch.Tensor | None) -> None:
+        """One token becomes a piece of its reply, perhaps the last; what fails ends this row."""
+        if not row.reply:
+            self._keep(batch, row, row.keys)
+        try:
+            piece = self._piece(row, token, logits)
+        except Exception as error:
+            log.exception("A token could not be made a piece of its reply.")
+            self._end(batch, row, error)
+            return
+        if piece.finish is None:
+            row.ticket.put(piece)
+        else:
+            self._end(batch, row, piece)
+
+    def _piece(self, row: Row, token: int, logits: torch.Tensor | None) -> Piece:
+        """The piece of one more token, which the row then has.
+
+        logits: (vocabulary,), where log-probabilities are wanted.
+        """
+        wanted = row.ticket.request.logprobs
+        scored: tuple[float | None, tuple[tuple[int, float], ...]] = (None, ())
+        if wanted is not None and logits is not None:
+            scored = logprobs_of(logits, token, wanted)
         finish: Finish | None = None
         if token in self.decoder.end_ids:
             finish, text = "stop", row.text.close()
@@ -335,11 +349,7 @@ class StepLoop:
                 text += row.text.close()
                 finish = "stop" if row.text.stopped else "length"
         row.ticket.usage = row.ticket.usage.after(completion_tokens=len(row.reply))
-        piece = Piece(token, text, logprob, top, finish)
-        if finish is None:
-            row.ticket.put(piece)
-        else:
-            self._end(batch, row, piece)
+        return Piece(token, text, *scored, finish)
 
     def _keep(self, batch: _Batch, row: Row, keys: Sequence[bytes]) -> None:
         """Keep the whole blocks of what a row has read."""
@@ -359,3 +369,10 @@ class StepLoop:
 
     def _batch_of(self, row: Row) -> _Batch:
         return next(batch for batch in self._batches.values() if row in batch.rows.members)
+
+
+def _not_drawn(asked: Request) -> MethodError:
+    return MethodError(
+        f"No token could be drawn with temperature {asked.temperature}, top_p {asked.top_p} and "
+        f"top_k {asked.top_k}; choose values nearer to 1, 1 and 0."
+    )

@@ -6,6 +6,8 @@ import asyncio
 import math
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -89,7 +91,8 @@ async def chat_completions(request: Request, body: ChatBody, key: Chatter) -> Re
         )
     longest = _longest(service, body.longest, MAX_NEW_TOKENS, "max_completion_tokens")
     choice, persona = await _who(service, body, key)
-    prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
+    with _taken(service):
+        prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
     ticket = await _submit(service, body, key, persona, prompt, longest, body.alternatives)
     await _still(service, key, choice, persona, body.model)
     wire = ChatWire(
@@ -113,7 +116,8 @@ async def completions(request: Request, body: CompletionBody, key: Chatter) -> R
     service = service_of(request)
     longest = _longest(service, body.max_tokens, TEXT_TOKENS, "max_tokens")
     choice, persona = await _who(service, body, key)
-    prompt = await service.renderer.text(persona, body.text_or_ids)
+    with _taken(service):
+        prompt = await service.renderer.text(persona, body.text_or_ids)
     ticket = await _submit(service, body, key, persona, prompt, longest, body.logprobs)
     await _still(service, key, choice, persona, body.model)
     wire = TextWire(
@@ -151,7 +155,7 @@ async def _submit(
     longest: int,
     logprobs: int | None,
 ) -> Ticket:
-    """Hand it to the engine; Refusal where it is full (429) or closed (503)."""
+    """Hand it to the engine."""
     temperature = OPENAI_TEMPERATURE if body.temperature is None else body.temperature
     wanted = EngineRequest(
         prompt,
@@ -165,8 +169,15 @@ async def _submit(
         logprobs=logprobs,
         owner=key.id,
     )
-    try:
+    with _taken(service):
         return await asyncio.to_thread(service.engine.submit, wanted)
+
+
+@contextmanager
+def _taken(service: Service) -> Iterator[None]:
+    """Refusal where as much waits as may (429), or the engine is closed (503)."""
+    try:
+        yield
     except EngineFull as error:
         service.metrics.refused.labels("engine_full").inc()
         raise Refusal(429, str(error), code="engine_full", retry_after=_wait(service)) from None

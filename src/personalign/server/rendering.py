@@ -1,7 +1,9 @@
 """Chats and texts as token ids, beside the running engine.
 
-Rendering has a thread of its own and a copy of the tokenizer: tokenizers change their settings
-while they encode, and cannot be asked anything else meanwhile.
+Rendering has threads of its own, each with a copy of the tokenizer: tokenizers change their
+settings while they encode, and cannot be asked anything else meanwhile. Everybody's prompts wait
+for one thread, and the long ones for another, so that they hold up nobody else. What cannot fit the
+model's context is refused unread, by its characters, and no more may wait than takes some seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ import asyncio
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from personalign.errors import EngineFull
 from personalign.model.chat import ChatTemplate, Message
 from personalign.model.generate import persona_chat
 from personalign.model.questions import context_length
@@ -21,29 +24,44 @@ if TYPE_CHECKING:
     from personalign.model.decoder import Decoder
     from personalign.model.persona import Persona
 
+LONG = 2**16
+"""Characters from which on a prompt waits in line with its like."""
+
+MOST_WAITING = 4 * 2**20
+"""Characters that may wait in a line; a tokenizer takes about a second for a million."""
+
+TURN = 100
+"""Characters that a message counts beside its own, for the template's work."""
+
 
 class Renderer:
     """Turns what was sent into prompts."""
 
     def __init__(self, decoder: Decoder) -> None:
-        self._tokenizer = copy.deepcopy(decoder.tokenizer)
+        self._short, self._long = _Line(decoder.tokenizer), _Line(decoder.tokenizer)
         self._speller = copy.deepcopy(decoder.tokenizer)  # for the event loop's own thread
-        self._chat = ChatTemplate(self._tokenizer)
         self._name = decoder.name
         self._vocabulary = int(decoder.model.get_input_embeddings().weight.shape[0])
+        self._longest = max(map(len, decoder.tokenizer.get_vocab()))
         self._end_ids = decoder.end_ids
         self.context = context_length(decoder)
         """Tokens the model reads at most; None where nothing says so."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="personalign-render")
 
     async def chat(self, persona: Persona, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a chat under the persona's system prompt, up to where the reply begins.
 
         As `generate` renders it; an adapter's virtual tokens are the engine's to add.
         Raises ModelError where the model's template refuses the messages, Refusal where they are
-        longer than its context.
+        longer than its context, EngineFull where too much waits to be rendered.
         """
-        ids = await self._run(lambda: self._chat.ids(persona_chat(persona, messages)))
+        turns = persona_chat(persona, messages)
+        characters = sum(len(turn["content"]) for turn in turns)
+        self._check_characters(characters, "messages")
+        if self.context is not None and len(turns) > self.context:  # each is a token at least
+            raise _too_long(f"The chat has {len(turns)} messages", self.context, "messages")
+        size = characters + TURN * len(turns)
+        line = self._line(size)
+        ids = await line.run(lambda: line.chat.ids(turns), size)
         return self._checked(ids, "messages")
 
     async def text(self, persona: Persona, prompt: str | list[int]) -> tuple[int, ...]:
@@ -51,7 +69,8 @@ class Renderer:
 
         A persona's system prompt stands in front of the text, a blank line between them.
         Raises Refusal for ids that the model does not have, for ids under a persona that has a
-        system prompt, for no tokens at all, and for more than its context.
+        system prompt, for no tokens at all, and for more than its context; EngineFull where too
+        much waits to be rendered.
         """
         if not isinstance(prompt, str):
             if persona.system_prompt:
@@ -72,7 +91,9 @@ class Renderer:
                 )
             return self._checked(prompt, "prompt")
         text = f"{persona.system_prompt}\n\n{prompt}" if persona.system_prompt else prompt
-        ids = await self._run(lambda: list(self._tokenizer(text)["input_ids"]))
+        self._check_characters(len(text), "prompt")
+        line = self._line(len(text))
+        ids = await line.run(lambda: list(line.tokenizer(text)["input_ids"]), len(text))
         return self._checked(ids, "prompt")
 
     def token(self, number: int) -> tuple[str, list[int] | None]:
@@ -95,11 +116,17 @@ class Renderer:
         return number in self._end_ids
 
     def close(self) -> None:
-        """End the thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the threads."""
+        for line in (self._short, self._long):
+            line.thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, render: Callable[[], list[int]]) -> list[int]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, render)
+    def _line(self, size: int) -> _Line:
+        return self._long if size >= LONG else self._short
+
+    def _check_characters(self, characters: int, field: str) -> None:
+        if self.context is not None and characters > self.context * self._longest:
+            said = f"The prompt has {characters:,} characters with the persona's system prompt"
+            raise _too_long(said, self.context, field)
 
     def _checked(self, ids: Sequence[int], field: str) -> tuple[int, ...]:
         if not ids:
@@ -110,14 +137,45 @@ class Renderer:
                 code="invalid_value",
             )
         if self.context is not None and len(ids) >= self.context:
-            raise Refusal(
-                400,
-                f"The prompt is {len(ids)} tokens long with the persona's system prompt, but the "
-                f"model reads at most {self.context}; shorten it.",
-                param=field,
-                code="context_length_exceeded",
-            )
+            said = f"The prompt is {len(ids)} tokens long with the persona's system prompt"
+            raise _too_long(said, self.context, field)
         return tuple(ids)
+
+
+class _Line:
+    """Prompts that wait for one thread, and its tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = copy.deepcopy(tokenizer)
+        self.chat = ChatTemplate(self.tokenizer)
+        self.waiting = 0
+        """Characters; changed in the event loop only."""
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="personalign-render")
+
+    async def run(self, render: Callable[[], list[int]], size: int) -> list[int]:
+        """Render in the thread, in turn. size: the work, in characters.
+
+        Raises EngineFull where too much waits.
+        """
+        if self.waiting and self.waiting + size > MOST_WAITING:
+            raise EngineFull(
+                f"Prompts of {self.waiting:,} characters wait to be read already, and no more than "
+                f"{MOST_WAITING:,} may; ask again in a moment."
+            )
+        self.waiting += size
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.thread, render)
+        finally:
+            self.waiting -= size
+
+
+def _too_long(said: str, context: int, field: str) -> Refusal:
+    return Refusal(
+        400,
+        f"{said}, but the model reads at most {context} tokens; shorten it.",
+        param=field,
+        code="context_length_exceeded",
+    )
 
 
 def raw_bytes(piece: str) -> bytes | None:

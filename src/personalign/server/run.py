@@ -3,7 +3,7 @@
 On SIGTERM or SIGINT /readyz says 503 and new requests are refused with 503, while the port stays
 open; when nothing is being answered any more, or the grace is over, the server ends with exit code
 0. What the grace did not suffice for is cancelled, and its clients are told. A second signal ends
-the grace.
+the grace. A persona that is being made has what is left of the grace to come to its next step.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Served(Protocol):
     def give_up(self) -> None:
         """End what is being answered, with an error to whoever waits; from any thread."""
 
-    def close(self, *, drain: bool) -> None:
-        """End it all."""
+    def close(self, *, drain: bool, seconds: float) -> bool:
+        """End it all; False where a thread did not end within so many seconds."""
 
 
 def serve(
@@ -57,20 +57,24 @@ def serve(
     grace: float = GRACE,
     ready: Callable[[str], object] = lambda _address: None,
     app: ASGIApp | None = None,
-) -> None:
-    """Serve until told to end; then close the service.
+) -> bool:
+    """Serve until told to end; then close the service, and say whether all its threads have ended.
 
     port: 0 takes a free one. ready: called with the server's address once it listens. app: what
     answers, where it is more than the service's API.
     Raises ServingError where the port cannot be had.
     """
+    left = float(CLOSING_SECONDS)
     try:
         listener = _listen(host, port)
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
-        Server(service, grace=grace, when_started=lambda: ready(address), app=app).run([listener])
+        server = Server(service, grace=grace, when_started=lambda: ready(address), app=app)
+        server.run([listener])
+        left = server.grace_left()
     finally:
-        service.close(drain=False)
+        ended = service.close(drain=False, seconds=left)
+    return ended
 
 
 class Server(uvicorn.Server):
@@ -113,6 +117,12 @@ class Server(uvicorn.Server):
             self.service.entrance.draining = True
         else:
             self.grace = 0.0
+
+    def grace_left(self) -> float:
+        """Seconds of the grace that are left, at least one; all of it before a signal."""
+        began = self._told_to_end
+        spent = 0.0 if began is None else time.monotonic() - began
+        return max(self.grace - spent, 1.0)
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second; True ends the server."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch
 
+from personalign.model.decoding import distribution
 from personalign.server.requests import Request
+
+log = logging.getLogger(__name__)
 
 FIRST_LOOK = 512
 """How many of the most probable tokens are sorted before all are; the draw seldom lies beyond."""
@@ -15,10 +19,11 @@ FIRST_LOOK = 512
 def choose(
     logits: torch.Tensor, requests: Sequence[Request], generators: Sequence[torch.Generator]
 ) -> tuple[list[int], list[bool]]:
-    """The next token of each row, and whether its logits were finite.
+    """The next token of each row, -1 where none could be drawn, and whether its logits were finite.
 
     logits: (rows, vocabulary). Row i belongs to requests[i] and generators[i]; a row's token
-    depends on no other row. The same seed draws the same tokens as in `model.generate`.
+    depends on no other row, also where another's cannot be drawn. The same seed draws the same
+    tokens as in `model.generate`.
     """
     best, greedy = logits.max(-1)
     lowest = logits.new_tensor(float("-inf"))
@@ -27,27 +32,43 @@ def choose(
     drawn = [row for row, ask in enumerate(requests) if ask.temperature > 0 and finite[row]]
     if drawn:
         where = torch.tensor(drawn, device=logits.device)
+        below = logits[where].float().sub_(best[where, None])  # a copy
         asked = [requests[row] for row in drawn]
-        sampled = _draw(logits[where].float(), asked, [generators[row] for row in drawn])
-        for row, token in zip(drawn, sampled, strict=True):
+        uniform = torch.cat([torch.rand(1, generator=generators[row]) for row in drawn])
+        for row, token in zip(drawn, _draw_each(below, asked, uniform), strict=True):
             tokens[row] = token
     return tokens, finite
 
 
-def _draw(
-    logits: torch.Tensor, requests: Sequence[Request], generators: Sequence[torch.Generator]
+def _draw_each(
+    below: torch.Tensor, requests: Sequence[Request], uniform: torch.Tensor
 ) -> list[int]:
-    """One uniform number a row, looked up in its sorted distribution."""
-    heat = logits.new_tensor([ask.temperature for ask in requests])[:, None]
-    uniform = torch.cat([torch.rand(1, generator=generator) for generator in generators])
-    uniform = uniform.to(logits.device)[:, None]
-    top_p = logits.new_tensor([ask.top_p for ask in requests])[:, None]
-    probabilities = (logits / heat).softmax(-1)
+    """`_draw`; where that fails, row by row, so that only the rows that fail have no token."""
+    try:
+        return _draw(below, requests, uniform)
+    except Exception:
+        if len(requests) == 1:
+            log.exception("A token could not be drawn.")
+            return [-1]
+    rows = [slice(row, row + 1) for row in range(len(requests))]
+    return [_draw_each(below[row], requests[row], uniform[row])[0] for row in rows]
+
+
+def _draw(below: torch.Tensor, requests: Sequence[Request], uniform: torch.Tensor) -> list[int]:
+    """One uniform number a row, looked up in its sorted distribution; -1 where that is none.
+
+    below: logits less their row's highest.
+    """
+    heat = below.new_tensor([ask.temperature for ask in requests])[:, None]
+    uniform = uniform.to(below.device)[:, None]
+    top_p = below.new_tensor([ask.top_p for ask in requests])[:, None]
+    probabilities = distribution(below, heat)
     size = probabilities.shape[-1]
     look = min(size, FIRST_LOOK)
-    kept = torch.tensor([ask.top_k or size for ask in requests], device=logits.device)[:, None]
+    kept = [min(ask.top_k, size) or size for ask in requests]
     found, order = probabilities.topk(look, dim=-1)
-    rules = (uniform, top_p, kept, kept >= size)
+    most = torch.tensor(kept, device=below.device)[:, None]
+    rules = (uniform, top_p, most, most >= size)
     tokens, sure = _look_up(found, order, *rules, whole=look == size)
     missing = (~sure).nonzero().flatten()
     if len(missing):
@@ -77,7 +98,9 @@ def _look_up(
     total = probabilities.cumsum(-1)
     all_here = (kept <= probabilities.shape[-1]) | whole  # what top_k leaves was looked at
     mass = torch.where(all_here, total[:, -1:], 1.0)
-    nucleus = torch.where(total - probabilities < top_p * mass, probabilities, 0)
+    # the most probable token is always in it: in float32 the smallest top_p are 0
+    inside = (total - probabilities < top_p * mass) | (places == 0)
+    nucleus = torch.where(inside, probabilities, 0)
     reached = nucleus.cumsum(-1)
     # the end of the nucleus is known
     closed = all_here | (unlimited & (total[:, -1:] >= top_p))
@@ -85,7 +108,10 @@ def _look_up(
     place = (reached <= wanted).sum(-1, keepdim=True)
     last = (nucleus > 0).sum(-1, keepdim=True) - 1
     sure = closed | (unlimited & (top_p >= 1) & (place <= last))
-    return order.gather(-1, torch.minimum(place, last))[:, 0], sure[:, 0]
+    # where nothing is probable there is no place, and no index may leave the row: on a GPU that
+    # would end the process
+    token = order.gather(-1, torch.minimum(place, last).clamp(min=0))
+    return torch.where(last >= 0, token, -1)[:, 0], sure[:, 0]
 
 
 def logprobs_of(

@@ -13,7 +13,7 @@ from personalign.errors import PersonaError, UnknownPersonaError
 from personalign.model.persona import PLAIN, Persona
 from personalign.server.app import create_app
 from personalign.server.entrance import Bounds, Entrance
-from personalign.server.jobs import PersonaMaker
+from personalign.server.jobs import CLOSE_SECONDS, PersonaMaker
 from personalign.server.keys import Key, Keys
 from personalign.server.metrics import Metrics
 from personalign.server.model_names import served_name, unknown_model
@@ -122,13 +122,17 @@ class Service:
         """End what is being written, with an error to whoever waits for it."""
         self.engine.close(drain=False)
 
-    def close(self, *, drain: bool) -> None:
-        """End the threads: the maker at its next step, the engine after what runs, if `drain`."""
+    def close(self, *, drain: bool, seconds: float = CLOSE_SECONDS) -> bool:
+        """End the threads: the maker at its next step, the engine after what runs, if `drain`.
+
+        False where the maker did not come to its next step within so many seconds, and goes on.
+        """
         self.entrance.draining = True
-        self.maker.close()
+        ended = self.maker.close(seconds)
         self.engine.close(drain=drain)
         self.personas.close()
         self.renderer.close()
+        return ended
 
 
 def open_service(

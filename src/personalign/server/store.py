@@ -5,12 +5,12 @@ file is still the one that was read, so what any process adds, replaces or delet
 also where several servers share the directory; the list of names follows within seconds, by a look
 at the whole directory. What a request began with it keeps: a `Persona` never changes, and the
 engine's caches go by its content. A folder that cannot be read is named in `broken`, and the
-persona that was there before is served on.
+persona that was there before is served on until any of the folder's files changes: a folder that is
+copied in by hand is half there for a while.
 """
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 import shutil
@@ -34,6 +34,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 REPLACING_SECONDS = 0.05
 """How long a folder that is being replaced may be missing between two renames."""
+
+SETTLED_SECONDS = 2.0
+"""A file that changed within so many seconds may change again without its times telling: some
+file systems count in whole or in two seconds."""
 
 Stamp = tuple[int, int, int]
 
@@ -90,7 +94,8 @@ class PersonaStore:
         self.broken: dict[str, str] = {}
         """Name -> why its folder cannot be read."""
         self._personas: dict[str, Persona] = {}
-        self._stamps: dict[str, Stamp] = {}
+        self._stamps: dict[str, Stamp] = {}  # of those in _personas
+        self._failed: dict[str, tuple[object, ...]] = {}  # the files that make one broken
         self._lock = threading.RLock()
         self._loaded, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, name="persona store", daemon=True)
@@ -125,17 +130,17 @@ class PersonaStore:
         Raises UnknownPersonaError where there is none, PersonaError where it cannot be read.
         """
         stamp, persona = self._stamps.get(name), self._personas.get(name)  # written the other way
-        if persona is not None and stamp == self._stamp(name):
+        now = self._stamp(name)
+        if persona is not None and stamp == now:
             return persona
-        with self._lock:
-            self._look_at(name)
-            if name in self._personas:
-                return self._personas[name]
-            if name in self.broken:
-                raise PersonaError(self.broken[name])
-            near = difflib.get_close_matches(name, self._personas, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise UnknownPersonaError(f"There is no persona {name!r} here.{hint}")
+        if persona is not None or now is not None:
+            with self._lock:
+                self._look_at(name)
+                if name in self._personas:
+                    return self._personas[name]
+                if name in self.broken:
+                    raise PersonaError(self.broken[name])
+        raise UnknownPersonaError(f"There is no persona {name!r} here.")
 
     def written(self, name: str) -> int:
         """When a persona was last written, in seconds since 1970.
@@ -193,7 +198,7 @@ class PersonaStore:
             with self._lock:
                 self._look_at(name)
         with self._lock:
-            for name in set(self._stamps) - found:
+            for name in {*self._stamps, *self.broken} - found:
                 self._look_at(name)
 
     def close(self) -> None:
@@ -207,6 +212,9 @@ class PersonaStore:
                 self.refresh()
             except OSError as error:
                 log.warning("The personas in %s cannot be listed: %s", self.folder, error)
+            if not self._loaded.is_set():
+                found = len(self._personas), self.folder, len(self.broken)
+                log.info("%d personas of %s are ready; %d cannot be read.", *found)
             self._loaded.set()
             if self.look_every <= 0:
                 return
@@ -222,23 +230,33 @@ class PersonaStore:
             self._forget(name)
         elif stamp != self._stamps.get(name):
             self._load(name, stamp)
+        else:  # what is served is there again
+            self._mend(name)
 
     def _load(self, name: str, stamp: Stamp) -> None:
+        files, settled = self._files(name)
+        if files == self._failed.get(name):
+            return
         try:
             persona = Persona.load(self.folder / name, self.decoder)
         except (PersonaError, OSError) as error:
-            self.broken[name] = str(error)
-            if self._stamp(name) == stamp:  # else it was being replaced; the next look tells
-                self._stamps[name] = stamp
+            if self.broken.get(name) != str(error) and self._stamp(name) == stamp:
                 log.warning("The persona %s cannot be served. %s", name, error)
+            self.broken[name] = str(error)
+            if settled:  # else it is tried again at the next look
+                self._failed[name] = files
             return
         self._personas[name], self._stamps[name] = persona, stamp
-        self.broken.pop(name, None)
+        self._mend(name)
 
     def _forget(self, name: str) -> None:
         self._personas.pop(name, None)
         self._stamps.pop(name, None)
+        self._mend(name)
+
+    def _mend(self, name: str) -> None:
         self.broken.pop(name, None)
+        self._failed.pop(name, None)
 
     def _stamp(self, name: str) -> Stamp | None:
         """What changes when a persona is written anew; None where there is none."""
@@ -249,3 +267,19 @@ class PersonaStore:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def _files(self, name: str) -> tuple[tuple[object, ...], bool]:
+        """What changes when any file of a persona does, and whether the last change is a while ago.
+
+        A change of who may read a file counts, too.
+        """
+        files: list[object] = []
+        latest = 0
+        for path in sorted((self.folder / name).rglob("*")):
+            try:
+                found = path.stat()
+            except OSError:
+                return (), False
+            latest = max(latest, found.st_mtime_ns, found.st_ctime_ns)
+            files.append((path, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size))
+        return tuple(files), latest < time.time_ns() - SETTLED_SECONDS * 10**9

@@ -429,6 +429,10 @@ def test_a_full_engine_is_told_in_its_column(
     assert "no room for one more reply" in page and "Lower it and ask again" in page
     replies = talks_of(live, who).rounds[0].replies
     assert sorted(reply.problem or "" for reply in replies) == ["", "busy", "too_strong"]
+    monkeypatch.setattr(live.site.service.renderer._short, "waiting", 2**40)
+    ask(who, row.id)
+    replies = talks_of(live, who).rounds[-1].replies
+    assert [reply.problem for reply in replies] == ["busy"] * 3
 
 
 def test_a_bug_is_told_in_its_column_and_logged_without_the_words(

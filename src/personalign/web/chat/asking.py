@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from personalign.errors import PersonalignError, SteeringError
 from personalign.server.refusals import Refusal
-from personalign.web.chat.speaking import LONGEST, speak
+from personalign.web.chat.speaking import LONGEST, rendered, speak
 from personalign.web.chat.talks import Listener, Reply, Round, messages_of
 from personalign.web.refusals import PageRefusal, without_values
 
@@ -152,7 +152,7 @@ async def _that_fit(
     known = list(rounds)
     while known and context is not None:
         try:
-            prompt = await service.renderer.chat(persona, messages_of(known, name, question))
+            prompt = await rendered(service, persona, messages_of(known, name, question))
             if len(prompt) <= context // 2:  # the rest is the reply's
                 break
         except Refusal:

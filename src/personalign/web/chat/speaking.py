@@ -39,7 +39,7 @@ async def speak(
     Raises PageRefusal where the engine is full or closing, or the persona may not speak any more,
     and what the engine raises.
     """
-    prompt = await service.renderer.chat(persona, messages)
+    prompt = await rendered(service, persona, messages)
     wanted = Request(
         prompt,
         persona,
@@ -65,6 +65,16 @@ async def speak(
                 if not await asyncio.to_thread(still):
                     raise PageRefusal(410, "persona_gone")
                 raise PageRefusal(503, "closing", retry_after=10)
+
+
+async def rendered(
+    service: Service, persona: Persona, messages: Sequence[Message]
+) -> tuple[int, ...]:
+    """Token ids of a chat; PageRefusal where too much waits, and what the renderer raises."""
+    try:
+        return await service.renderer.chat(persona, messages)
+    except EngineFull:
+        raise PageRefusal(429, "busy", retry_after=5) from None
 
 
 async def _submitted(service: Service, wanted: Request) -> Ticket:
