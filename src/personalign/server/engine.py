@@ -31,7 +31,7 @@ from personalign.model.persona import PLAIN, Persona
 from personalign.model.steer import row_displacements
 from personalign.server.gate import Gate
 from personalign.server.loop import StepLoop, Waiting
-from personalign.server.prefixes import PrefixCache, block_keys
+from personalign.server.prefixes import PrefixCache, block_keys, first_key
 from personalign.server.reply_text import ReplyText
 from personalign.server.requests import Piece, Request, Ticket, Usage
 from personalign.server.rows import Row
@@ -187,8 +187,9 @@ class Engine:
         """The same, and then nothing of these personas or their chats is left on the device.
 
         Slots go by a hash of the push and its strength, kept beginnings of prompts by one of the
-        text: neither tells whose it is, and a chat with the model as it is may be the person's,
-        too. So whatever no running reply needs is overwritten; others' is made again as they ask.
+        text and of who asked: neither tells whose it is, and a chat with the model as it is may be
+        the person's, too. So whatever no running reply needs is overwritten; others' is made again
+        as they ask.
         """
         with self._gate.visit(), torch.inference_mode():
             ended = self._loop.cancel(_among(personas))
@@ -282,10 +283,11 @@ class Engine:
             pushed_from=begins if generated_only else 0,
             most=tokens_left(self.decoder, [prompt], request.max_new_tokens),
             generator=torch.Generator().manual_seed(request.seed),
+        first = first_key(request.asker, persona.system_prompt, pushed)
             text=ReplyText(self.decoder, request.stop),
-            pushed=pushed,
+            first_key=first,
             continues=shares and not generated_only,
-            keys=block_keys(prompt, pushed, end) if shares else [],
+            keys=block_keys(prompt, first, end) if shares else [],
         )
         self._loop.check_fits(row)
         return Waiting(row, adapter, key, steps)

@@ -174,7 +174,7 @@ class StepLoop:
             self._reading.remove(row)
         failed = isinstance(last, Exception)
         if not failed and row.continues:
-            self._keep(batch, row, block_keys([*row.prompt, *row.reply], row.pushed, row.read))
+            self._keep(batch, row, block_keys([*row.prompt, *row.reply], row.first_key, row.read))
         batch.rows.leave(row, damaged=failed)
         self.slots.release(row.slot)
         if not batch.rows.members and batch.adapter is not None:

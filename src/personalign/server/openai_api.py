@@ -90,7 +90,9 @@ async def chat_completions(request: Request, body: ChatBody, key: Chatter) -> Re
     longest = _longest(service, body.longest, MAX_NEW_TOKENS, "max_completion_tokens")
     choice, persona = await _who(service, body, key)
     prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
-    ticket = await _submit(service, body, persona, prompt, longest, body.alternatives)
+    ticket = await _submit(
+        service, body, persona, prompt, longest, body.alternatives, _asker(key, choice)
+    )
     await _still(service, key, choice, persona, body.model)
     wire = ChatWire(
         choice.model_name(service.base),
@@ -114,7 +116,9 @@ async def completions(request: Request, body: CompletionBody, key: Chatter) -> R
     longest = _longest(service, body.max_tokens, TEXT_TOKENS, "max_tokens")
     choice, persona = await _who(service, body, key)
     prompt = await service.renderer.text(persona, body.text_or_ids)
-    ticket = await _submit(service, body, persona, prompt, longest, body.logprobs)
+    ticket = await _submit(
+        service, body, persona, prompt, longest, body.logprobs, _asker(key, choice)
+    )
     await _still(service, key, choice, persona, body.model)
     wire = TextWire(
         choice.model_name(service.base),
@@ -142,6 +146,14 @@ async def _who(
     return choice, choice.applied(persona)
 
 
+def _asker(key: Key, choice: Choice) -> str:
+    """Who shares what is read of a prompt: one key with itself, asking the same persona by name.
+
+    A key may use personas whose prompts it may not read, so it must not find those by guessing.
+    """
+    return f"key {key.id} {choice.persona or ''}"
+
+
 async def _submit(
     service: Service,
     body: ChatBody | CompletionBody,
@@ -149,6 +161,7 @@ async def _submit(
     prompt: tuple[int, ...],
     longest: int,
     logprobs: int | None,
+    asker: str,
 ) -> Ticket:
     """Hand it to the engine; Refusal where it is full (429) or closed (503)."""
     temperature = OPENAI_TEMPERATURE if body.temperature is None else body.temperature
@@ -162,6 +175,7 @@ async def _submit(
         seed=secrets.randbits(63) if body.seed is None else body.seed % 2**63,
         stop=body.stops,
         logprobs=logprobs,
+        asker=asker,
     )
     try:
         return await asyncio.to_thread(service.engine.submit, wanted)

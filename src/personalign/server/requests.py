@@ -48,6 +48,9 @@ class Request:
     """Texts that end the reply; it goes as far as the first of them, without it."""
     logprobs: int | None = None
     """Log-probabilities wanted: None, or how many alternatives a token (0: the token's own)."""
+    asker: str = ""
+    """Who asks whom, in words of the caller's: what was read of one asker's prompts is found again
+    by the same asker alone. The server names key and persona, the site account and persona."""
 
     def __post_init__(self) -> None:
         Sampling(self.max_new_tokens, self.temperature, self.top_p)  # checks the three

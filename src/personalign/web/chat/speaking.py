@@ -24,6 +24,7 @@ async def speak(
     persona: Persona,
     messages: Sequence[Message],
     *,
+    asker: str,
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
@@ -31,14 +32,22 @@ async def speak(
 ) -> AsyncGenerator[str, None]:
     """The pieces of a reply as they are written; leaving early ends it.
 
-    messages: the turns so far, the person's last one at the end, without a system prompt. still:
-    whether the persona may speak now, asked in a thread. Whoever takes that away ends the replies
-    that the engine has then (`privacy/forgetting.py`); so it is asked once the engine has this one.
+    messages: the turns so far, the person's last one at the end, without a system prompt.
+    asker: of the `Request`. still: whether the persona may speak now, asked in a thread. Whoever
+    takes that away ends the replies that the engine has then (`privacy/forgetting.py`); so it is
+    asked once the engine has this one.
     Raises PageRefusal where the engine is full or closing, or the persona may not speak any more,
     and what the engine raises.
     """
     prompt = await service.renderer.chat(persona, messages)
-    wanted = Request(prompt, persona, max_new_tokens=longest, temperature=temperature, seed=seed)
+    wanted = Request(
+        prompt,
+        persona,
+        max_new_tokens=longest,
+        temperature=temperature,
+        seed=seed,
+        asker=asker,
+    )
     try:
         ticket = await _submitted(service, wanted)
     except EngineFull:
@@ -78,10 +87,9 @@ async def say(
     persona: Persona,
     messages: Sequence[Message],
     *,
+    asker: str,
     longest: int = LONGEST,
-    temperature: float = 0.0,
-    seed: int = 0,
 ) -> str:
-    """The whole reply; as `speak`."""
-    pieces = speak(service, persona, messages, longest=longest, temperature=temperature, seed=seed)
+    """The whole reply, by greedy decoding; as `speak`."""
+    pieces = speak(service, persona, messages, asker=asker, longest=longest)
     return "".join([piece async for piece in pieces]).strip()

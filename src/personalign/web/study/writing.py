@@ -202,7 +202,13 @@ class PairWriter:
                     self._go_on(job)
                     try:
                         chat: Any = [{"role": "user", "content": asked}]
-                        text = await say(service, personas[condition], chat, longest=recipe.tokens)
+                        text = await say(
+                            service,
+                            personas[condition],
+                            chat,
+                            asker=f"study {job.name} {condition}",
+                            longest=recipe.tokens,
+                        )
                         break
                     except PageRefusal as refusal:
                         if refusal.reason != "busy":
