@@ -56,7 +56,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 KEPT_ADAPTERS = 8
-"""Adapters kept ready; the one unused for longest is let go."""
+"""Adapters in memory, in use or kept ready; of those not in use the one unused for longest is let
+go for another."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,19 @@ class Engine:
     def submit(self, request: Request) -> Ticket:
         """Take a request; its reply comes through the ticket.
 
-        Raises EngineFull when as many wait as may, EngineClosed after `close`, ModelError for a
-        prompt the model cannot read, SteeringError and PersonaError for a persona that does not
-        fit the decoder.
+        Raises EngineFull when as many wait as may, or replies with as many adapters as are kept
+        wait and run; EngineClosed after `close`, ModelError for a prompt the model cannot read,
+        SteeringError and PersonaError for a persona that does not fit the decoder.
         """
         self._check_open()
-        waiting = self._prepare(request)
+        folder = request.persona.adapter
+        if folder is None:
+            return self._take(self._prepare(request, None))
+        digest = adapter_digest(folder)
+        with self.alone():  # until it waits: its adapter is not in use before
+            return self._take(self._prepare(request, self._adapter(folder, digest)))
+
+    def _take(self, waiting: Waiting) -> Ticket:
         with self._changed:
             self._check_open()
             self._loop.waiting.append(waiting)
@@ -194,7 +202,8 @@ class Engine:
         with self._gate.visit(), torch.inference_mode():
             ended = self._loop.cancel(_among(personas))
             self._loop.forget()
-            self._adapters.clear()
+            for digest in self._adapters.keys() - self._loop.adapters():
+                del self._adapters[digest]
         return ended
 
     def stats(self) -> EngineStats:
@@ -263,10 +272,9 @@ class Engine:
                 f"{self.queue} requests wait already, as many as may; ask again in a moment."
             )
 
-    def _prepare(self, request: Request) -> Waiting:
+    def _prepare(self, request: Request, adapter: Adapter | None) -> Waiting:
         """Everything that can be refused or computed before the request's turn comes."""
         persona = request.persona
-        adapter = None if persona.adapter is None else self._adapter(persona.adapter)
         prompt = list(request.prompt)
         if adapter is not None and prompt[: len(adapter.virtual)] != list(adapter.virtual):
             prompt = [*adapter.virtual, *prompt]
@@ -275,6 +283,7 @@ class Engine:
         begins = len(prompt) - max(request.begun, 1)
         generated_only = persona.steers and persona.scope == "generated"
         pushed = key if key and not generated_only else "" if adapter is None else adapter.digest
+        first = first_key(request.asker, persona.system_prompt, pushed)
         end = begins if generated_only else len(prompt) - 1
         shares = self.ragged and self._loop.prefixes.budget > 0
         row = Row(
@@ -283,7 +292,6 @@ class Engine:
             pushed_from=begins if generated_only else 0,
             most=tokens_left(self.decoder, [prompt], request.max_new_tokens),
             generator=torch.Generator().manual_seed(request.seed),
-        first = first_key(request.asker, persona.system_prompt, pushed)
             text=ReplyText(self.decoder, request.stop),
             first_key=first,
             continues=shares and not generated_only,
@@ -292,17 +300,26 @@ class Engine:
         self._loop.check_fits(row)
         return Waiting(row, adapter, key, steps)
 
-    def _adapter(self, folder: str) -> Adapter:
+    def _adapter(self, folder: str, digest: str) -> Adapter:
         """An adapter ready to be laid on: read now, so that its files may go afterwards."""
-        digest = adapter_digest(folder)
-        with self.alone(), torch.inference_mode(False):
-            if digest not in self._adapters:
+        if digest not in self._adapters:
+            self._make_room()
+            with torch.inference_mode(False):
                 self._adapters[digest] = load_adapter(self.decoder, folder)
-            self._adapters.move_to_end(digest)
-            adapter = self._adapters[digest]
-            while len(self._adapters) > KEPT_ADAPTERS:
-                self._adapters.popitem(last=False)
-        return adapter
+        self._adapters.move_to_end(digest)
+        return self._adapters[digest]
+
+    def _make_room(self) -> None:
+        """Let go of adapters until one more may be read; EngineFull where all are in use."""
+        used = self._loop.adapters()
+        unused = [digest for digest in self._adapters if digest not in used]
+        while len(self._adapters) >= KEPT_ADAPTERS:
+            if not unused:
+                raise EngineFull(
+                    f"Replies with {KEPT_ADAPTERS} different adapters wait or run already, as many "
+                    "as may; ask again in a moment."
+                )
+            del self._adapters[unused.pop(0)]
 
 
 def _among(personas: Sequence[Persona]) -> Callable[[Persona], bool]:
