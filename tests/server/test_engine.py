@@ -20,13 +20,14 @@ from personalign.errors import (
     PersonaError,
     SteeringError,
 )
-from personalign.model.adapters import apply_adapter
+from personalign.model.adapters import apply_adapter, load_adapter
 from personalign.model.decoder import Decoder
 from personalign.model.fake import FAMILIES, fake_decoder
 from personalign.model.generate import generate
 from personalign.model.persona import PLAIN, Persona
 from personalign.model.shift import Shift
 from personalign.model.steer import row_displacements
+from personalign.server import engine as engine_module
 from personalign.server import loop
 from personalign.server.engine import Engine, Piece, Request, Ticket
 from personalign.server.loop import StepLoop
@@ -744,6 +745,51 @@ def test_personas_with_adapters_run_beside_the_others(family: str, tmp_path: Pat
         with pytest.raises(PersonaError, match="does not exist"):
             engine.submit(engine.request(Persona(adapter=str(tmp_path / "none")), "Hm?"))
     assert decoder.adapter is None
+
+
+def test_adapters_in_memory_are_bounded_whoever_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "KEPT_ADAPTERS", 2)
+    decoder = make_loud()
+    decoder.end_ids = frozenset()  # type: ignore[misc]
+    one, two, three = (
+        Persona(adapter=str(make_adapter(decoder, "lora", tmp_path / str(seed), seed=seed)))
+        for seed in range(3)
+    )
+    wanted = [two, one, two, PLAIN]
+    expected = generate(decoder, wanted, "Hm?", max_new_tokens=2)
+    with Engine(decoder, max_batch=1) as engine:
+        loads = count_loads(monkeypatch)
+
+        def ask(persona: Persona, tokens: int = 2) -> Ticket:
+            return engine.submit(engine.request(persona, "Hm?", max_new_tokens=tokens))
+
+        running = ask(one, 10_000)
+        next(iter(running))
+        waiting = [ask(persona) for persona in wanted]
+        engine.forget([Persona("Somebody else.")])  # what others need stays
+        with pytest.raises(EngineFull, match="2 different adapters"):
+            ask(three)
+        assert len(loads) == 2
+        running.cancel()
+        assert [ticket.text() for ticket in waiting] == expected
+        ask(three).text()
+        assert len(engine._adapters) == 2 and len(loads) == 3
+        engine.forget([three])
+        assert not engine._adapters
+
+
+def count_loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders of adapters that the engine reads from now on."""
+    loads: list[str] = []
+
+    def load(decoder: Decoder, folder: str) -> Any:
+        loads.append(folder)
+        return load_adapter(decoder, folder)
+
+    monkeypatch.setattr(engine_module, "load_adapter", load)
+    return loads
 
 
 def tickets_chat() -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from personalign.model.residual import ResidualShift, Stream
 from personalign.model.steer import row_displacements, steer_heads
 from personalign.server import sampling
 from personalign.server.gate import Gate
-from personalign.server.prefixes import BLOCK, PrefixCache, block_keys
+from personalign.server.prefixes import BLOCK, PrefixCache, block_keys, first_key
 from personalign.server.ragged import RaggedPool
 from personalign.server.requests import Request
 from personalign.server.slots import NOBODY, SlotTable
@@ -159,17 +159,19 @@ def test_the_slot_unused_for_longest_goes_first_and_held_ones_stay() -> None:
 # kept beginnings
 
 
-def test_keys_depend_on_every_token_before_and_on_what_was_pushed() -> None:
-    tokens = list(range(100))
-    keys = block_keys(tokens, "", 99)
+def test_keys_depend_on_every_token_before_and_on_who_may_share_them() -> None:
+    tokens, nobody = list(range(100)), first_key("", None, "")
+    keys = block_keys(tokens, nobody, 99)
     assert len(keys) == 99 // BLOCK == len(set(keys))
     other = [1, *tokens[1:]]
-    assert not set(keys) & set(block_keys(other, "", 99))
-    assert not set(keys) & set(block_keys(tokens, "somebody", 99))
+    assert not set(keys) & set(block_keys(other, nobody, 99))
+    for whose in (("ann", None, ""), ("", "Be bold.", ""), ("", "", ""), ("", None, "push")):
+        assert not set(keys) & set(block_keys(tokens, first_key(*whose), 99))
     late = [*tokens[: 2 * BLOCK], 0, *tokens[2 * BLOCK + 1 :]]
-    assert block_keys(late, "", 99)[:2] == keys[:2] and block_keys(late, "", 99)[2] != keys[2]
-    assert block_keys([1, 23], "", 2) == block_keys([], "", -1) == []
-    assert block_keys([1, 23] * BLOCK, "", 64)[0] != block_keys([12, 3] * BLOCK, "", 64)[0]
+    changed = block_keys(late, nobody, 99)
+    assert changed[:2] == keys[:2] and changed[2] != keys[2]
+    assert block_keys([1, 23], nobody, 2) == block_keys([], nobody, -1) == []
+    assert block_keys([1, 23] * BLOCK, nobody, 64)[0] != block_keys([12, 3] * BLOCK, nobody, 64)[0]
 
 
 def test_kept_blocks_stay_within_their_budget() -> None:

@@ -143,10 +143,27 @@ class Decoder:
             ids.update([eos] if isinstance(eos, int) else (eos or []))
         if self.tokenizer.eos_token_id is not None:
             ids.add(self.tokenizer.eos_token_id)
+        if self._closing_id is not None:
+            ids.add(self._closing_id)
+        return frozenset(ids)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The same in order: what the template ends a turn with, the tokenizer's own, the others.
+
+        For engines that know one token, or a few.
+        """
+        first = [self._closing_id, self.tokenizer.eos_token_id]
+        rest = sorted(self.end_ids)
+        return tuple(index for index in dict.fromkeys([*first, *rest]) if index in self.end_ids)
+
+    @property
+    def _closing_id(self) -> int | None:
+        """The marker that the template ends a turn with, None where it is none."""
         closing = self.chat.encode(self.chat.reply_closing)[:1]
         if closing and self.tokenizer.convert_ids_to_tokens(closing[0]) in self._markers:
-            ids.update(closing)
-        return frozenset(ids)
+            return closing[0]
+        return None
 
     @cached_property
     def pad_id(self) -> int:

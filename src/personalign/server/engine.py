@@ -31,7 +31,7 @@ from personalign.model.persona import PLAIN, Persona
 from personalign.model.steer import row_displacements
 from personalign.server.gate import Gate
 from personalign.server.loop import StepLoop, Waiting
-from personalign.server.prefixes import PrefixCache, block_keys
+from personalign.server.prefixes import PrefixCache, block_keys, first_key
 from personalign.server.reply_text import ReplyText
 from personalign.server.requests import Piece, Request, Ticket, Usage
 from personalign.server.rows import Row
@@ -56,7 +56,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 KEPT_ADAPTERS = 8
-"""Adapters kept ready; the one unused for longest is let go."""
+"""Adapters in memory, in use or kept ready; of those not in use the one unused for longest is let
+go for another."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,19 @@ class Engine:
     def submit(self, request: Request) -> Ticket:
         """Take a request; its reply comes through the ticket.
 
-        Raises EngineFull when as many wait as may, EngineClosed after `close`, ModelError for a
-        prompt the model cannot read, SteeringError and PersonaError for a persona that does not
-        fit the decoder.
+        Raises EngineFull when as many wait as may, or replies with as many adapters as are kept
+        wait and run; EngineClosed after `close`, ModelError for a prompt the model cannot read,
+        SteeringError and PersonaError for a persona that does not fit the decoder.
         """
         self._check_open()
-        waiting = self._prepare(request)
+        folder = request.persona.adapter
+        if folder is None:
+            return self._take(self._prepare(request, None))
+        digest = adapter_digest(folder)
+        with self.alone():  # until it waits: its adapter is not in use before
+            return self._take(self._prepare(request, self._adapter(folder, digest)))
+
+    def _take(self, waiting: Waiting) -> Ticket:
         with self._changed:
             self._check_open()
             self._loop.waiting.append(waiting)
@@ -188,13 +196,15 @@ class Engine:
         """The same, and then nothing of these personas or their chats is left on the device.
 
         Slots go by a hash of the push and its strength, kept beginnings of prompts by one of the
-        text: neither tells whose it is, and a chat with the model as it is may be the person's,
-        too. So whatever no running reply needs is overwritten; others' is made again as they ask.
+        text and of who asked: neither tells whose it is, and a chat with the model as it is may be
+        the person's, too. So whatever no running reply needs is overwritten; others' is made again
+        as they ask.
         """
         with self._gate.visit(), torch.inference_mode():
             ended = self._loop.cancel(_among(personas, owners))
             self._loop.forget()
-            self._adapters.clear()
+            for digest in self._adapters.keys() - self._loop.adapters():
+                del self._adapters[digest]
         return ended
 
     def stats(self) -> EngineStats:
@@ -263,10 +273,9 @@ class Engine:
                 f"{self.queue} requests wait already, as many as may; ask again in a moment."
             )
 
-    def _prepare(self, request: Request) -> Waiting:
+    def _prepare(self, request: Request, adapter: Adapter | None) -> Waiting:
         """Everything that can be refused or computed before the request's turn comes."""
         persona = request.persona
-        adapter = None if persona.adapter is None else self._adapter(persona.adapter)
         prompt = list(request.prompt)
         if adapter is not None and prompt[: len(adapter.virtual)] != list(adapter.virtual):
             prompt = [*adapter.virtual, *prompt]
@@ -275,6 +284,7 @@ class Engine:
         begins = len(prompt) - max(request.begun, 1)
         generated_only = persona.steers and persona.scope == "generated"
         pushed = key if key and not generated_only else "" if adapter is None else adapter.digest
+        first = first_key(request.asker, persona.system_prompt, pushed)
         end = begins if generated_only else len(prompt) - 1
         shares = self.ragged and self._loop.prefixes.budget > 0
         row = Row(
@@ -284,24 +294,33 @@ class Engine:
             most=tokens_left(self.decoder, [prompt], request.max_new_tokens),
             generator=torch.Generator().manual_seed(request.seed),
             text=ReplyText(self.decoder, request.stop),
-            pushed=pushed,
+            first_key=first,
             continues=shares and not generated_only,
-            keys=block_keys(prompt, pushed, end) if shares else [],
+            keys=block_keys(prompt, first, end) if shares else [],
         )
         self._loop.check_fits(row)
         return Waiting(row, adapter, key, steps)
 
-    def _adapter(self, folder: str) -> Adapter:
+    def _adapter(self, folder: str, digest: str) -> Adapter:
         """An adapter ready to be laid on: read now, so that its files may go afterwards."""
-        digest = adapter_digest(folder)
-        with self.alone(), torch.inference_mode(False):
-            if digest not in self._adapters:
+        if digest not in self._adapters:
+            self._make_room()
+            with torch.inference_mode(False):
                 self._adapters[digest] = load_adapter(self.decoder, folder)
-            self._adapters.move_to_end(digest)
-            adapter = self._adapters[digest]
-            while len(self._adapters) > KEPT_ADAPTERS:
-                self._adapters.popitem(last=False)
-        return adapter
+        self._adapters.move_to_end(digest)
+        return self._adapters[digest]
+
+    def _make_room(self) -> None:
+        """Let go of adapters until one more may be read; EngineFull where all are in use."""
+        used = self._loop.adapters()
+        unused = [digest for digest in self._adapters if digest not in used]
+        while len(self._adapters) >= KEPT_ADAPTERS:
+            if not unused:
+                raise EngineFull(
+                    f"Replies with {KEPT_ADAPTERS} different adapters wait or run already, as many "
+                    "as may; ask again in a moment."
+                )
+            del self._adapters[unused.pop(0)]
 
 
 def _among(personas: Sequence[Persona], owners: Collection[str]) -> Callable[[Request], bool]:

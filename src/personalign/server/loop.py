@@ -113,6 +113,12 @@ class StepLoop:
         """Bytes of the running rows' keys and values."""
         return sum(batch.rows.bytes_with([]) for batch in list(self._batches.values()))
 
+    def adapters(self) -> set[str]:
+        """Digests of the adapters that waiting and running rows need."""
+        with self.lock:
+            waiting = {one.adapter.digest for one in self.waiting if one.adapter is not None}
+        return waiting | {name for name, batch in list(self._batches.items()) if batch.adapter}
+
     def check_fits(self, row: Row) -> None:
         """Raise MethodError for a row that would not fit even alone."""
         needed = self._new_rows().bytes_with([row])
@@ -173,7 +179,7 @@ class StepLoop:
             self._reading.remove(row)
         failed = isinstance(last, Exception)
         if not failed and row.continues:
-            self._keep(batch, row, block_keys([*row.prompt, *row.reply], row.pushed, row.read))
+            self._keep(batch, row, block_keys([*row.prompt, *row.reply], row.first_key, row.read))
         batch.rows.leave(row, damaged=failed)
         self.slots.release(row.slot)
         if not batch.rows.members and batch.adapter is not None:

@@ -93,7 +93,7 @@ async def chat_completions(request: Request, body: ChatBody, key: Chatter) -> Re
     choice, persona = await _who(service, body, key)
     with _taken(service):
         prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
-    ticket = await _submit(service, body, key, persona, prompt, longest, body.alternatives)
+    ticket = await _submit(service, body, key, choice, persona, prompt, longest, body.alternatives)
     await _still(service, key, choice, persona, body.model)
     wire = ChatWire(
         choice.model_name(service.base),
@@ -118,7 +118,7 @@ async def completions(request: Request, body: CompletionBody, key: Chatter) -> R
     choice, persona = await _who(service, body, key)
     with _taken(service):
         prompt = await service.renderer.text(persona, body.text_or_ids)
-    ticket = await _submit(service, body, key, persona, prompt, longest, body.logprobs)
+    ticket = await _submit(service, body, key, choice, persona, prompt, longest, body.logprobs)
     await _still(service, key, choice, persona, body.model)
     wire = TextWire(
         choice.model_name(service.base),
@@ -146,10 +146,19 @@ async def _who(
     return choice, choice.applied(persona)
 
 
+def _asker(key: Key, choice: Choice) -> str:
+    """Who shares what is read of a prompt: one key with itself, asking the same persona by name.
+
+    A key may use personas whose prompts it may not read, so it must not find those by guessing.
+    """
+    return f"key {key.id} {choice.persona or ''}"
+
+
 async def _submit(
     service: Service,
     body: ChatBody | CompletionBody,
     key: Key,
+    choice: Choice,
     persona: Persona,
     prompt: tuple[int, ...],
     longest: int,
@@ -168,6 +177,7 @@ async def _submit(
         stop=body.stops,
         logprobs=logprobs,
         owner=key.id,
+        asker=_asker(key, choice),
     )
     with _taken(service):
         return await asyncio.to_thread(service.engine.submit, wanted)

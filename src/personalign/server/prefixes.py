@@ -1,15 +1,17 @@
 """What prompts begin with, read once: keys and values by content, within a budget of bytes.
 
 Prompts are cut into blocks of `BLOCK` tokens. A block's key is a hash of everything its keys and
-values depend on: all tokens up to its end, and what was pushed while they were read (the persona's
-steering key: shift, alpha, scope, adapter by content). The decoder is the engine's own. So a
-persona that is replaced finds nothing of the old one, and two personas that push only the reply
-share what they read of the same system prompt.
+values depend on (all tokens up to its end, and what was pushed while they were read: the persona's
+steering key, which holds shift, alpha, scope and adapter by content) and of whose it is: who asked,
+and the persona's system prompt. The decoder is the engine's own. So a persona that is replaced
+finds nothing of the old one, and nobody who guesses the words of another's prompt learns from
+`cached_tokens`, or from the time a reply takes to begin, that they were right.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import takewhile
@@ -20,13 +22,19 @@ BLOCK = 32
 """Tokens kept under one key."""
 
 
-def block_keys(tokens: Sequence[int], pushed: str, end: int) -> list[bytes]:
-    """The key of every whole block of tokens[:end].
+def first_key(asker: str, system_prompt: str | None, pushed: str) -> bytes:
+    """What the keys of a prompt's blocks grow from: only who has the same one shares them.
 
-    pushed: what was pushed while they were read, "" for nothing.
+    asker: who asks, see `requests.Request`. system_prompt: the persona's own, not what a client
+    wrote. pushed: what is pushed while the prompt is read, "" for nothing.
     """
+    return hashlib.sha256(json.dumps([asker, system_prompt, pushed]).encode()).digest()
+
+
+def block_keys(tokens: Sequence[int], first: bytes, end: int) -> list[bytes]:
+    """The key of every whole block of tokens[:end], grown from a `first_key`."""
     keys = []
-    key = hashlib.sha256(pushed.encode()).digest()
+    key = first
     for start in range(0, end - BLOCK + 1, BLOCK):
         words = ",".join(map(str, tokens[start : start + BLOCK]))
         key = hashlib.sha256(key + words.encode()).digest()

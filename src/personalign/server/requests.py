@@ -51,6 +51,9 @@ class Request:
     owner: str = ""
     """What it is written for, such as a key's id: whoever takes that away ends it by this name
     (`Engine.cancel`). "" is nobody's."""
+    asker: str = ""
+    """Who asks whom, in words of the caller's: what was read of one asker's prompts is found again
+    by the same asker alone. The server names key and persona, the site account and persona."""
 
     def __post_init__(self) -> None:
         Sampling(self.max_new_tokens, self.temperature, self.top_p)  # checks the three

@@ -38,8 +38,8 @@ class Row:
     """Tokens the reply may have."""
     generator: torch.Generator
     text: ReplyText
-    pushed: str
-    """What is pushed while its prompt is read, "" for nothing; see `prefixes.py`."""
+    first_key: bytes
+    """What the keys of its blocks grow from, see `prefixes.py`."""
     continues: bool
     """Whether the reply is read as the prompt is, so that a longer prompt may share it too."""
     keys: list[bytes]

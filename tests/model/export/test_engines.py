@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import urllib.request
@@ -16,8 +17,9 @@ from transformers import AutoTokenizer
 
 from personalign.errors import ExportError, MissingPackageError
 from personalign.model.decoder import Decoder
-from personalign.model.export.check import CHATS
-from personalign.model.export.export import Format, export_persona
+from personalign.model.export.check import CHATS, reference
+from personalign.model.export.ctranslate2 import check_ctranslate2
+from personalign.model.export.export import RECORD, Format, export_persona
 from personalign.model.export.hf import chat_ids
 from personalign.model.fake import FAMILIES, fake_decoder
 from personalign.model.generate import generate, persona_chat
@@ -76,6 +78,47 @@ def test_ctranslate2_says_the_same_to_fifty_questions(
         tokenizer.decode(result.sequences_ids[0], skip_special_tokens=True) for result in results
     ]
     assert said == replies
+
+
+def test_other_engines_end_a_turn_where_the_template_does(
+    pocket: Decoder, bold: Persona, tmp_path: Path
+) -> None:
+    """Many tokenizers name another token as their end than their chat template writes."""
+    tokenizer = copy.deepcopy(pocket.tokenizer)
+    written = tokenizer.eos_token
+    tokenizer.chat_template = tokenizer.chat_template.replace("eos_token", f"'{written}'")
+    tokenizer.eos_token = "<|pad|>"
+    decoder = Decoder(pocket.model, tokenizer, "other")
+    assert tokenizer.convert_ids_to_tokens(list(decoder.ends)) == [written, "<|pad|>"]
+    gguf = pytest.importorskip("gguf", reason="the extra 'export' is not installed")
+    export_persona(decoder, bold, tmp_path / "gguf", format="gguf-bias")
+    fields = gguf.GGUFReader(tmp_path / "gguf" / "model.gguf").fields
+    named = [fields[f"tokenizer.ggml.{name}_token_id"].contents() for name in ("eos", "eot")]
+    assert named == list(reversed(decoder.ends))
+    ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra 'export' is not installed")
+    export_persona(decoder, bold, tmp_path / "out", format="ctranslate2")
+    record = json.loads((tmp_path / "out" / RECORD).read_text("utf-8"))
+    assert record["ends"] == [written, "<|pad|>"]
+    assert _said(ctranslate2, tmp_path / "out") == generate(decoder, bold, QUESTIONS[0])[0]
+    config = tmp_path / "out" / "config.json"
+    config.write_text(config.read_text("utf-8").replace(written, "<|pad|>"), "utf-8")
+    assert written in _said(ctranslate2, tmp_path / "out"), "it would have run on"
+    wanted = reference(decoder, bold)
+    with pytest.raises(ExportError, match="goes on after"):
+        check_ctranslate2(decoder, bold, tmp_path / "out", wanted)
+
+
+def _said(ctranslate2: Any, folder: Path) -> str:
+    """What an exported model says to the first question, its markers included."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = chat_ids(tokenizer, [{"role": "user", "content": QUESTIONS[0]}])
+    (result,) = ctranslate2.Generator(str(folder), intra_threads=1).generate_batch(
+        [tokenizer.convert_ids_to_tokens(prompt)],
+        max_length=80,
+        sampling_topk=1,
+        include_prompt_in_result=False,
+    )
+    return str(tokenizer.decode(result.sequences_ids[0]))
 
 
 def llama_cpp(model: Path) -> Callable[[str, dict[str, Any]], dict[str, Any]]:

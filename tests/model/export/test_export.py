@@ -15,7 +15,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from personalign.errors import ExportError
 from personalign.model.decoder import Decoder
 from personalign.model.export.bake import bake
-from personalign.model.export.check import CHATS, TOLERANCE, compare, model_logits, reference
+from personalign.model.export.check import (
+    CHATS,
+    REPLY_TOKENS,
+    TOLERANCE,
+    check_reply,
+    compare,
+    model_logits,
+    reference,
+)
 from personalign.model.export.export import RECORD, export_persona
 from personalign.model.export.hf import chat_ids
 from personalign.model.fake import FAMILIES, fake_decoder
@@ -319,6 +327,23 @@ def test_an_export_that_lost_its_push_is_seen_however_small_it_was() -> None:
         assert wanted.effect > 0
         with pytest.raises(ExportError, match="Nothing was written"):
             compare(wanted, lambda ids, d=decoder: model_logits(d.model, ids), "The plain model")
+
+
+def test_a_reply_that_differs_or_ends_early_is_not_the_personas() -> None:
+    decoder = loud("llama")
+    persona = pushed(decoder)
+    wanted = reference(decoder, persona)
+    with steer_heads(decoder, row_displacements(decoder, [persona])):
+        whole = decoder.model.generate(
+            torch.tensor([wanted.chats[0]]), do_sample=False, max_new_tokens=REPLY_TOKENS
+        )[0, len(wanted.chats[0]) :].tolist()
+    said = [token for token in whole if token not in decoder.end_ids]
+    assert len(said) > 3
+    other = next(token for token in range(3, 99) if token not in {said[2], *decoder.end_ids})
+    check_reply(decoder, persona, wanted, lambda *_: said, "An engine")
+    for wrong, reason in ((said[:3], "ends after 3"), ([*said[:2], other], "differs after 2")):
+        with pytest.raises(ExportError, match=reason):
+            check_reply(decoder, persona, wanted, lambda *_, it=wrong: it, "An engine")
 
 
 def test_logits_that_are_not_numbers_are_not_the_persona() -> None:

@@ -168,7 +168,11 @@ def test_surprises_can_be_drawn_again(live: LiveSite, ann: tuple[Person, Alignme
     (reply,) = talks_of(live, who).rounds[0].replies
     assert f"seed {reply.seed}" in words_of(page)
     drawn = asking.ask_all(
-        live.site.service, [Speaker("base", PLAIN)], QUESTION, seed=reply.seed, longest=TOKENS
+        live.site.service,
+        [Speaker("base", PLAIN, "ann")],
+        QUESTION,
+        seed=reply.seed,
+        longest=TOKENS,
     )
     assert [again.text for again in asyncio.run(drawn)] == [reply.text] != [plainly(PLAIN)]
 

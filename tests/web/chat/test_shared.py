@@ -166,6 +166,31 @@ def test_a_kept_conversation_goes_on_as_long_as_it_is_shared(friends: Friends) -
     assert [len(round_.replies) for round_ in friends.talk().rounds] == [2, 2]
 
 
+def test_what_is_read_for_one_account_is_found_by_no_other(
+    friends: Friends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for the shared persona, whose prompt is its owner's, nor for the plain model."""
+    live, carl = friends.live, friends.live.member()
+    engine, share = (
+        live.site.service.engine,
+        share_with(live.site, friends.stored, live.account_of(carl).id),
+    )
+    askers: list[str] = []
+    submit = engine.submit
+
+    def spied(request: Request) -> Ticket:
+        askers.append(request.asker)
+        return submit(request)
+
+    monkeypatch.setattr(engine, "submit", spied)
+    for _ in range(2):
+        friends.ask()
+    carl.get("/chat/kept")
+    carl.post("/chat/say", question=QUESTION, pair=share)
+    assert len(askers) == 6 and set(askers[:2]) == set(askers[2:4])
+    assert len(set(askers)) == 4 and all(askers)
+
+
 def test_revoking_ends_the_reply_that_is_being_written(friends: Friends) -> None:
     live, engine = friends.live, friends.live.site.service.engine
     assert isinstance(engine, Engine)

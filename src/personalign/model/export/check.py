@@ -1,6 +1,7 @@
 """Whether an export is the persona: its logits against those of the steered decoder.
 
-Every export is asked the same fixed chats before it gets its name. Compared are the logits of
+Every export is asked the same fixed chats before it gets its name; an engine that writes replies
+itself writes one, which has to end where the persona's does. Compared are the logits of
 every position and token; beside the difference stands the persona's own effect, what it does to
 the plain model's logits. An export that lost its push differs by that much, so it has to come far
 closer, however small the persona is.
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import torch
 
 from personalign.errors import ExportError
 from personalign.model.adapters import apply_adapter
+from personalign.model.decoding import tokens_left
 from personalign.model.generate import persona_chat
 from personalign.model.steer import row_displacements, steer_heads
 
@@ -59,6 +62,9 @@ mean difference is then what tells."""
 NEARER = 0.25
 """The mean difference may be at most this part of the persona's own mean effect."""
 
+REPLY_TOKENS = 64
+"""At most so long is the reply that an engine writes."""
+
 Logits = Callable[[list[int]], torch.Tensor]
 """Token ids -> (time, vocabulary) logits."""
 
@@ -99,12 +105,10 @@ class Reference:
 
 def reference(decoder: Decoder, persona: Persona) -> Reference:
     """Ask the decoder as the persona, pushed at all positions, and as nobody."""
-    displacements = row_displacements(decoder, [persona])
     with apply_adapter(decoder, persona.adapter):
         chats = [tuple(decoder.render(persona_chat(persona, chat))) for chat in CHATS]
-        with steer_heads(decoder, displacements):
-            steered = tuple(model_logits(decoder.model, ids) for ids in chats)
-    changed = bool(displacements) or persona.adapter is not None
+        steered = tuple(_persona_logits(decoder, persona, ids) for ids in chats)
+    changed = persona.steers or persona.adapter is not None
     far = [
         (steered[place] - model_logits(decoder.model, ids)).abs().mean()
         for place, ids in enumerate(chats)
@@ -161,6 +165,54 @@ def compare(wanted: Reference, logits: Logits, what: str) -> Difference:
             f"{_named(wanted.dtype)}; export it from the model in float32. Nothing was written."
         )
     return gap
+
+
+def check_reply(
+    decoder: Decoder,
+    persona: Persona,
+    wanted: Reference,
+    reply: Callable[[list[int], int], list[int]],
+    what: str,
+) -> None:
+    """Raise ExportError unless an engine's own greedy reply is the persona's, its end included.
+
+    reply: the engine: token ids of a chat and the most tokens -> what it says, without the token
+    that ends it. Rounding decides between tokens that are equally probable, so each has to be the
+    most probable one within what `compare` allows, given those before it.
+    """
+    ids = list(wanted.chats[0])
+    most = tokens_left(decoder, [ids], REPLY_TOKENS)
+    said = reply(ids, most)
+    if set(said) & set(decoder.ends[:1]):
+        raise ExportError(
+            f"{what} goes on after {decoder.tokenizer.convert_ids_to_tokens(decoder.ends[0])!r}, "
+            "which ends a turn. Nothing was written."
+        )
+    # an engine that knows that one alone is told the others by who asks it
+    said = list(takewhile(lambda token: token not in decoder.end_ids, said))
+    if wanted.routes and wanted.dtype != torch.float32:
+        return  # rounding asks other experts: see REROUTED
+    logits = _persona_logits(decoder, persona, [*ids, *said])[len(ids) - 1 :]
+    slack = 2 * TOLERANCE[wanted.dtype] * max(1.0, float(logits.abs().max()))
+    for place, best in enumerate(logits.amax(1)):
+        ended = place == len(said)
+        if ended and place == most:
+            return
+        taken = sorted(decoder.end_ids) if ended else [said[place]]
+        if not bool((logits[place, taken] >= best - slack).any()):
+            raise ExportError(
+                f"{what} is not the persona: its reply {decoder.text(said)!r} "
+                f"{'ends' if ended else 'differs'} after {place} tokens where the steered model's "
+                "does not. Nothing was written."
+            )
+
+
+def _persona_logits(decoder: Decoder, persona: Persona, ids: Sequence[int]) -> torch.Tensor:
+    with (
+        apply_adapter(decoder, persona.adapter),
+        steer_heads(decoder, row_displacements(decoder, [persona])),
+    ):
+        return model_logits(decoder.model, ids)
 
 
 def _routes(decoder: Decoder) -> bool:

@@ -13,7 +13,7 @@ import torch
 
 from personalign.errors import ExportError, MissingPackageError
 from personalign.model.decoder import Decoder
-from personalign.model.export.check import Difference, Reference, compare
+from personalign.model.export.check import Difference, Reference, check_reply, compare
 from personalign.model.export.hf import check_chats, write_hf
 from personalign.model.loading import first_line, quiet
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CARRIED = ("tokenizer", "special_tokens", "added_tokens", "chat_template", "vocab", "merges")
 """How the names of the files begin that turn messages into token ids."""
+
+_CONVERTED = "The model converted for CTranslate2"
 
 
 def write_ctranslate2(decoder: Decoder, persona: Persona, folder: Path) -> str:
@@ -45,7 +47,7 @@ def write_ctranslate2(decoder: Decoder, persona: Persona, folder: Path) -> str:
                 f"CTranslate2's converter does not take this {family} model: {reason} Export "
                 "--format hf, which other engines load."
             ) from error
-        _without_nulls(folder / "config.json")
+        _finish_config(folder / "config.json", decoder)
         for path in Path(beside).iterdir():
             if path.name.startswith(_CARRIED):
                 shutil.copy2(path, folder / path.name)
@@ -64,9 +66,18 @@ def check_ctranslate2(
         found = engine.forward_batch([ids]).to_device(package.Device.cpu)
         return torch.from_numpy(np.array(found.to(package.DataType.float32)))[0]
 
+    def reply(ids: list[int], most: int) -> list[int]:
+        tokens = decoder.tokenizer.convert_ids_to_tokens(ids)
+        (result,) = engine.generate_batch(
+            [tokens], max_length=most, sampling_topk=1, include_prompt_in_result=False
+        )
+        return list(result.sequences_ids[0])
+
     try:
         engine = package.Generator(str(folder), device=on, intra_threads=torch.get_num_threads())
-        return compare(wanted, logits, "The model converted for CTranslate2")
+        difference = compare(wanted, logits, _CONVERTED)
+        check_reply(decoder, persona, wanted, reply, _CONVERTED)
+        return difference
     except (RuntimeError, ValueError) as error:
         raise ExportError(
             f"CTranslate2 converted the model but cannot run it ({first_line(error)}) Export "
@@ -74,9 +85,14 @@ def check_ctranslate2(
         ) from error
 
 
-def _without_nulls(path: Path) -> None:
-    """A tokenizer without an unknown token is written as null, which the engine cannot read."""
+def _finish_config(path: Path, decoder: Decoder) -> None:
+    """The converter knows the tokenizer alone, not what its chat template ends a turn with.
+
+    A tokenizer without an unknown token is written as null, which the engine cannot read.
+    """
     config = json.loads(path.read_text("utf-8"))
+    for end in decoder.ends[:1]:
+        config["eos_token"] = decoder.tokenizer.convert_ids_to_tokens(end)
     for name, value in config.items():
         if name.endswith("_token") and value is None:
             config[name] = ""

@@ -93,6 +93,7 @@ def export_persona(
             "format": format,
             "holds": holds,
             "check": asdict(difference),
+            "ends": decoder.tokenizer.convert_ids_to_tokens(list(decoder.ends)),
             "persona": {
                 "key": persona.key,
                 "alpha": persona.alpha,

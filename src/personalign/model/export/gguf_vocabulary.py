@@ -99,8 +99,10 @@ def split_name(rules: dict[str, Any]) -> str | None:
 
 def _write_special(writer: Any, decoder: Decoder) -> None:
     tokenizer = decoder.tokenizer
-    ends = sorted(decoder.end_ids, key=lambda index: (index != tokenizer.eos_token_id, index))
-    for add, index in zip((writer.add_eos_token_id, writer.add_eot_token_id), ends, strict=False):
+    # llama.cpp ends a reply at any of the three; the first is what a model without a chat writes
+    ends = sorted(decoder.ends, key=lambda index: index != tokenizer.eos_token_id)
+    adds = (writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id)
+    for add, index in zip(adds, ends, strict=False):
         add(index)
     if tokenizer.bos_token_id is not None:
         writer.add_bos_token_id(tokenizer.bos_token_id)

@@ -16,7 +16,7 @@ from personalign.web.balanced.differences import differences
 from personalign.web.balanced.views import VIEWS
 from personalign.web.chat.asking import ask_all
 from personalign.web.chat.markdown import rendered
-from personalign.web.chat.speakers import Speaker, speakers_of
+from personalign.web.chat.speakers import Speaker, asker_of, speakers_of
 from personalign.web.chat.talks import Listener, Reply, Talk
 from personalign.web.pages import page
 from personalign.web.personas.pairs import current, pairs_of
@@ -93,8 +93,10 @@ def _speakers(site: Site, member: Member, model: str) -> list[Speaker] | None:
         return None
     with site.database.reading() as session:
         own = current(pairs_of(session, member.id)).get(model)
-    mine = [Speaker("base", PLAIN)] if own is None else speakers_of(site, member.id, own)
-    return [*mine, *(Speaker(name, persona) for name, persona in views.items())]
+    base = Speaker("base", PLAIN, asker_of(member.id, "base"))
+    mine = [base] if own is None else speakers_of(site, member.id, own)
+    others = [Speaker(name, one, asker_of(member.id, name)) for name, one in views.items()]
+    return [*mine, *others]
 
 
 async def _asked(
@@ -110,9 +112,8 @@ async def _asked(
         f'People were asked: "{question}"\n{listed}\n'
         "In one or two sentences, where do these answers differ?"
     )
-    (summary,) = await ask_all(
-        service, [Speaker("base", PLAIN)], wanted, longest=longest, listener=listener
-    )
+    base = [one for one in speakers if one.name == "base"]
+    (summary,) = await ask_all(service, base, wanted, longest=longest, listener=listener)
     return replies, summary
 
 

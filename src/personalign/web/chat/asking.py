@@ -134,6 +134,7 @@ async def _pieces(
         service,
         speaker.persona,
         messages_of(known, speaker.name, question),
+        asker=speaker.asker,
         longest=longest,
         temperature=0.0 if seed is None else TEMPERATURE,
         seed=seed or 0,

@@ -64,6 +64,8 @@ class Speaker:
     name: str
     """One of SPEAKERS."""
     persona: Persona
+    asker: str
+    """Account and persona: nobody else finds what was read of this prompt (`Request.asker`)."""
     still: Callable[[], bool] = lambda: True
     """Whether it may speak now: neither deleted nor no longer shared. It asks the database."""
 
@@ -94,13 +96,24 @@ def speakers_of(
         wanted = strength.checked(alpha)
         mine = mine.with_alpha(wanted)
     name = "mine" if pair.owner is None else "shared"
-    everybody = [Speaker("base", PLAIN), Speaker(name, mine, _still(site, account_id, pair.mine))]
+
+    def speaker(name: str, persona: Persona, number: str) -> Speaker:
+        asker = asker_of(account_id, number)
+        return Speaker(name, persona, asker, _still(site, account_id, number))
+
+    base = Speaker("base", PLAIN, asker_of(account_id, "base"))
+    everybody = [base, speaker(name, mine, pair.mine)]
     if turned is not None and pair.mirrored is not None:
         if strength is not None and turned.pushes:
             times = wanted / strength.best if strength.best > 0 else None
             turned = turned.with_alpha(wanted if times is None else times * turned.alpha)
-        everybody.append(Speaker("mirrored", turned, _still(site, account_id, pair.mirrored)))
+        everybody.append(speaker("mirrored", turned, pair.mirrored))
     return [one for one in everybody if view in ("all", one.name)]
+
+
+def asker_of(account_id: str, spoken_to: str) -> str:
+    """A `Request.asker` of the site's pages. spoken_to: a stored persona's id, or a name."""
+    return f"account {account_id} {spoken_to}"
 
 
 def _still(site: Site, account_id: str, persona_id: str) -> Callable[[], bool]:

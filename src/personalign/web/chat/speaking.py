@@ -24,6 +24,7 @@ async def speak(
     persona: Persona,
     messages: Sequence[Message],
     *,
+    asker: str,
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
@@ -32,10 +33,10 @@ async def speak(
 ) -> AsyncGenerator[str, None]:
     """The pieces of a reply as they are written; leaving early ends it.
 
-    messages: the turns so far, the person's last one at the end, without a system prompt. owner:
-    what the reply is for, by which it may be ended (`Site.silence`). still: whether it may be given
-    now, asked in a thread. Whoever takes that away ends the replies that the engine has then
-    (`privacy/forgetting.py`); so it is asked once the engine has this one.
+    messages: the turns so far, the person's last one at the end, without a system prompt. asker: of
+    the `Request`. owner: what the reply is for, by which it may be ended (`Site.silence`). still:
+    whether it may be given now, asked in a thread. Whoever takes that away ends the replies that
+    the engine has then (`privacy/forgetting.py`); so it is asked once the engine has this one.
     Raises PageRefusal where the engine is full or closing, or the persona may not speak any more,
     and what the engine raises.
     """
@@ -47,6 +48,7 @@ async def speak(
         temperature=temperature,
         seed=seed,
         owner=owner,
+        asker=asker,
     )
     try:
         ticket = await _submitted(service, wanted)
@@ -97,6 +99,7 @@ async def say(
     persona: Persona,
     messages: Sequence[Message],
     *,
+    asker: str,
     longest: int = LONGEST,
     temperature: float = 0.0,
     seed: int = 0,
@@ -108,6 +111,7 @@ async def say(
         service,
         persona,
         messages,
+        asker=asker,
         longest=longest,
         temperature=temperature,
         seed=seed,

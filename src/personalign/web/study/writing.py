@@ -215,6 +215,7 @@ class PairWriter:
                             service,
                             personas[condition],
                             chat,
+                            asker=f"study {job.name} {condition}",
                             longest=recipe.tokens,
                             temperature=recipe.temperature,
                             seed=seeds[prompt],
