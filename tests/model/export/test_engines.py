@@ -89,16 +89,18 @@ def test_other_engines_end_a_turn_where_the_template_does(
     tokenizer.chat_template = tokenizer.chat_template.replace("eos_token", f"'{written}'")
     tokenizer.eos_token = "<|pad|>"
     decoder = Decoder(pocket.model, tokenizer, "other")
-    assert tokenizer.convert_ids_to_tokens(list(decoder.ends)) == [written, "<|pad|>"]
+    decoder.end_ids |= {1}  # type: ignore[misc]
+    ends = [written, "<|pad|>", "<|begin|>"]
+    assert tokenizer.convert_ids_to_tokens(list(decoder.ends)) == ends
     gguf = pytest.importorskip("gguf", reason="the extra 'export' is not installed")
     export_persona(decoder, bold, tmp_path / "gguf", format="gguf-bias")
     fields = gguf.GGUFReader(tmp_path / "gguf" / "model.gguf").fields
-    named = [fields[f"tokenizer.ggml.{name}_token_id"].contents() for name in ("eos", "eot")]
-    assert named == list(reversed(decoder.ends))
+    names = [f"tokenizer.ggml.{name}_token_id" for name in ("eot", "eos", "eom")]
+    assert [fields[name].contents() for name in names] == list(decoder.ends)
     ctranslate2 = pytest.importorskip("ctranslate2", reason="the extra 'export' is not installed")
     export_persona(decoder, bold, tmp_path / "out", format="ctranslate2")
     record = json.loads((tmp_path / "out" / RECORD).read_text("utf-8"))
-    assert record["ends"] == [written, "<|pad|>"]
+    assert record["ends"] == ends
     assert _said(ctranslate2, tmp_path / "out") == generate(decoder, bold, QUESTIONS[0])[0]
     config = tmp_path / "out" / "config.json"
     config.write_text(config.read_text("utf-8").replace(written, "<|pad|>"), "utf-8")
