@@ -243,7 +243,9 @@ def process(model: Path, personas: Path, *options: str) -> Iterator[tuple[Any, s
     assert running.stdout is not None
     try:
         line = running.stdout.readline()
-        assert line.startswith("Serving ") and " and its personas on " in line, line
+        assert line.startswith("Serving "), line
+        if "--replicas" not in options:  # which are counted once all of them are read
+            assert " and its personas on " in line, line
         yield running, line.split(" on ")[1].strip().removesuffix("/v1")
     finally:
         running.kill()
