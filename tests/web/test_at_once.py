@@ -170,7 +170,7 @@ def test_a_study_has_one_link_a_rater_and_no_vote_after_its_end(
     researcher, path = held.researcher, held.path
     researcher.get(path)
     many = [form(one, f"{path}/links", many=2) for one in (researcher, browser(live, researcher))]
-    assert at_once(inviting, "new_id", *many) == [200, 200]
+    assert at_once(inviting, "new_id", *many) == [303, 303]
     assert count(live, Invitation.study_id == held.id) == 4
     ann = live.member()
     one, other = held.invite(2)
