@@ -46,12 +46,13 @@ from personalign.server.store import PersonaStore
 from personalign.web.accounts.sessions import member_of
 from personalign.web.app import create_site
 from personalign.web.database.base import new_id, now
+from personalign.web.questionnaire.consent import give
 from personalign.web.questionnaire.sheets import put_answers
 from personalign.web.questionnaire.tables import Sitting
 from personalign.web.settings import SiteSettings
 from personalign.web.site import Site, open_site
 
-LIMIT = 5.0
+LIMIT, GIVE_UP = 5.0, 120.0
 LOOK_EVERY = 0.7
 """Seconds between two looks of the page at its progress, as in personas/progress.html."""
 
@@ -112,7 +113,7 @@ def one_person(site: Site, url: str, number: int, read: float) -> dict[str, floa
         browser.post(f"/align/{sitting}", data={"form_token": token})
         begun = time.perf_counter()
         while "/chat?pair=" not in (page := browser.get(f"/align/{sitting}/progress").text):
-            assert "problem" not in page, page
+            assert "problem" not in page and time.perf_counter() < begun + GIVE_UP, page
             time.sleep(LOOK_EVERY)
         made = time.perf_counter()
         pair = re.findall(r"/chat\?pair=([\w-]+)", page)[0]
@@ -132,9 +133,10 @@ def one_person(site: Site, url: str, number: int, read: float) -> dict[str, floa
 
 
 def filled_in(site: Site, cookie: str, *, seed: int) -> str:
-    """A finished questionnaire of a signed-in person, from a simulated one's answers."""
+    """A finished questionnaire of a signed-in person, who consents, with simulated answers."""
     member = member_of(site, cookie)
     assert member is not None, "nobody is signed in"
+    give(site, member)
     person = simulate(1, seed=seed)
     columns = {item.number: person.inventory.columns([item])[0] for item in ipip_neo_120()}
     moment = now()

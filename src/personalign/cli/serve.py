@@ -241,11 +241,13 @@ def serve(
         if web_settings is not None:
             with errors.status("Opening the site"):
                 opened = open_web(web_settings, service, settings, also or ())
+        site_ended = True
         try:
             ended = listen(service, f"{service.base} and its personas", opened)
         finally:
             if opened is not None:
-                opened.close()
+                site_ended = opened.close()
+        ended = ended and site_ended
     else:
         from personalign.server.front import Front
         from personalign.server.replicas import running_replicas

@@ -159,12 +159,16 @@ class OpenedWeb:
     site: Site
     app: ASGIApp
 
-    def close(self) -> None:
-        """End the site, and the models beside the first, which is its server's to end."""
-        self.site.close()
+    def close(self) -> bool:
+        """End the site, and the models beside the first, which is its server's to end.
+
+        False where a persona that was being made did not stop.
+        """
+        ended = self.site.close()
         for service in self.site.services.values():
             if service is not self.site.service:
-                service.close(drain=False)
+                ended = service.close(drain=False) and ended
+        return ended
 
     def tell(self, listening: str) -> None:
         """Say where to open it; listening: the server's address."""

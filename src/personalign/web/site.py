@@ -77,15 +77,19 @@ class Site:
         for service in self.services.values():
             service.engine.cancel(owners=owners)
 
-    def close(self) -> None:
-        """End what runs beside the pages, close the database; the services are their owner's."""
+    def close(self) -> bool:
+        """End what runs beside the pages, close the database; the services are their owner's.
+
+        False where an alignment did not come to its next step within some seconds, and goes on.
+        """
         if self.keeper is not None:
             self.keeper.close()
         self.scoring.close()
         self.pair_writer.close()
-        self.aligner.close()
+        ended = self.aligner.close()
         self.attempts.close()
         self.database.close()
+        return ended
 
 
 def open_site(settings: SiteSettings, services: Mapping[str, Service]) -> Site:

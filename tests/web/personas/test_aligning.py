@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from personalign.dataset.mirror import mirrored
+from personalign.dataset.people import Respondents
 from personalign.errors import AnswersError
 from personalign.methods.registry import get_persona_method
 from personalign.methods.twin import twin
+from personalign.model.persona import Persona
 from personalign.web.accounts.sessions import member_of
 from personalign.web.audit.tables import AuditEntry
 from personalign.web.personas.aligning import Aligner
@@ -108,6 +110,31 @@ def test_what_a_restart_interrupted_is_failed_and_can_be_begun_again(live: LiveS
     assert (row_of(live, number).status, row_of(live, number).error) == ("failed", "restarted")
     again = site.aligner.begin(own, sitting, model)
     assert again != number and site.aligner.await_done(again).status == "done"
+
+
+def test_an_alignment_that_does_not_stop_holds_up_no_closing_and_is_not_kept(
+    live: LiveSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, begun, held = live.member(), threading.Event(), threading.Event()
+    site, model = live.site, live.site.service.base
+    own, sitting = live.account_of(who).id, filled_in(live, who, somebody())
+    left, make = site.aligner, site.aligner.make
+
+    def stuck(model: str, people: Respondents, _progress: object) -> list[Persona]:
+        begun.set()
+        held.wait(60)
+        return make(model, people, lambda *_: None)
+
+    monkeypatch.setattr(left, "make", stuck)
+    number = left.begin(own, sitting, model)
+    begun.wait(60)
+    assert not left.close(seconds=0.05)
+    site.aligner = Aligner(site)
+    site.aligner.start()
+    held.set()
+    assert left.close(seconds=60)
+    row = row_of(live, number)
+    assert (row.status, row.error, row.persona_id) == ("failed", "restarted", None)
 
 
 def test_a_mistake_of_ours_ends_one_alignment_and_no_other(

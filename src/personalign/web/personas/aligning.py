@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from personalign.errors import PersonalignError, SiteError
+from personalign.server.jobs import CLOSE_SECONDS
 from personalign.web.accounts.tables import Account
 from personalign.web.audit.log import append, wait_for_turn
 from personalign.web.database.base import new_id, now
@@ -156,12 +157,21 @@ class Aligner:
             for number in [n for n, owner in self._owners.items() if owner == account_id]:
                 self._drop(number)
 
-    def close(self) -> None:
-        """Stop at the next step of what is being made; what waits is failed at the next start."""
+    def close(self, seconds: float = CLOSE_SECONDS) -> bool:
+        """Stop at the next step of what is being made; what waits is failed at the next start.
+
+        False where that takes longer than so many seconds: nothing is kept any more of what is
+        being made, and its thread is left behind.
+        """
         self._stopping = True
-        if self._thread is not None:
-            self._work.put((-1, next(self._numbers), None))
-            self._thread.join()
+        if self._thread is None:
+            return True
+        self._work.put((-1, next(self._numbers), None))
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            log.warning("An alignment did not stop within %g seconds.", seconds)
+            return False
+        return True
 
     def _run(self) -> None:
         while (work := self._work.get()[2]) is not None:
@@ -270,6 +280,7 @@ class Aligner:
                 person = person_of(session, site.vault, session.get_one(Sitting, row.sitting_id))
             turned = replace(mirrored(person), ids=("mirrored",))
             personas = self.make(row.model, Respondents.concat([person, turned]), advance)
+            advance(1, 1)
             self._keep(row, personas)
         except Stopped:
             if not self._stopping:
