@@ -65,6 +65,9 @@ def test_results_are_those_of_the_same_votes_counted_by_the_command(
     for one in counted:
         assert f"p = {one['sign_test_p']:.3g}" in page
     assert "Krippendorff" in page
+    german = words_of(study.researcher.post("/language", language="de", back=study.path))
+    assert [n[:-1] for n in re.findall(r"\d+%", page)] == re.findall(r"(\d+)\s%", german)
+    assert not re.search(r"\d%", german)
 
 
 def test_results_of_an_open_study_are_shown_only_to_who_asks_and_told(

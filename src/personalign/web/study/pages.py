@@ -7,6 +7,7 @@ peeking, and the page says so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -260,7 +261,7 @@ def _shown(
     from personalign.bench.outcomes import share_text  # here: it draws figures, too
 
     site = site_of(request)
-    percent = site.texts.say(member.language, "base.percent")
+    percent = site.texts.say(member.language, "base.percent", number=r"\1")
     shown = site.once.find(member.id, made) if made else None
     tokens: list[str] = []
     if shown is not None and shown.values is not None and shown.values.get("study") == study_id:
@@ -293,7 +294,7 @@ def _shown(
         made=made,
         minutes=0 if shown is None else site.once.minutes(shown),
         found=found,
-        share_text=lambda interval: share_text(interval).replace("%", percent),
+        share_text=lambda interval: re.sub(r"(\d+)%", percent, share_text(interval)),
         after_closing=AFTER_CLOSING,
         files=FILES,
     )
