@@ -22,11 +22,11 @@ from personalign.model.decoder import Decoder
 from personalign.server.engine import Engine
 from personalign.server.service import Service, open_service
 from personalign.server.store import PersonaStore
-from personalign.web.accounts.pace import SignInPace
 from personalign.web.accounts.sessions import member_of
 from personalign.web.accounts.tables import Account, AccountRole
 from personalign.web.app import create_site
 from personalign.web.audit.attempts import Attempts
+from personalign.web.pace import SignInPace
 from personalign.web.settings import SiteSettings
 from personalign.web.site import Site, open_site
 from personalign.web.vault import new_key, write_keys

@@ -15,9 +15,9 @@ from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from personalign.cli.main import app
-from personalign.web.accounts.pace import SignInPace
 from personalign.web.audit.log import details_of
 from personalign.web.audit.tables import AuditEntry
+from personalign.web.pace import SignInPace
 from personalign.web.personas.served import api_name
 from personalign.web.vault import new_key, write_keys
 from tests.server.live import call, until

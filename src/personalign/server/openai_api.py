@@ -94,7 +94,7 @@ async def chat_completions(request: Request, body: ChatBody, key: Chatter) -> Re
     with _taken(service):
         prompt = await service.renderer.chat(persona, [message.turn for message in body.messages])
     ticket = await _submit(service, body, key, choice, persona, prompt, longest, body.alternatives)
-    await _still(service, key, choice, persona, body.model)
+    await _still(service, key, choice, ticket, body.model)
     wire = ChatWire(
         choice.model_name(service.base),
         service.fingerprint,
@@ -119,7 +119,7 @@ async def completions(request: Request, body: CompletionBody, key: Chatter) -> R
     with _taken(service):
         prompt = await service.renderer.text(persona, body.text_or_ids)
     ticket = await _submit(service, body, key, choice, persona, prompt, longest, body.logprobs)
-    await _still(service, key, choice, persona, body.model)
+    await _still(service, key, choice, ticket, body.model)
     wire = TextWire(
         choice.model_name(service.base),
         service.fingerprint,
@@ -197,20 +197,22 @@ def _taken(service: Service) -> Iterator[None]:
         ) from None
 
 
-async def _still(service: Service, key: Key, choice: Choice, persona: Persona, model: str) -> None:
+async def _still(service: Service, key: Key, choice: Choice, ticket: Ticket, model: str) -> None:
     """Refusal where the key was revoked (401) or may not see the persona any more (404).
 
     Whoever takes a key or a persona from somebody ends the replies that the engine has then; so it
-    is looked at again once the engine has this one.
+    is looked at again once the engine has this one, which ends and leaves nothing on the device.
     """
-    keys = service.entrance.keys
+    keys, name = service.entrance.keys, choice.persona
+    refusal: Refusal | None = None
     if keys is not None and not await asyncio.to_thread(keys.holds, key):
-        await asyncio.to_thread(service.engine.forget, (), [key.id])
-        raise unauthorised("The API key was revoked; ask for a new one.")
-    name = choice.persona
-    if name is not None and not await asyncio.to_thread(service.personas.seen_by, key, name):
-        await asyncio.to_thread(service.engine.forget, [persona])
-        raise unknown_model(model, service.base)
+        refusal = unauthorised("The API key was revoked; ask for a new one.")
+    elif name is not None and not await asyncio.to_thread(service.personas.seen_by, key, name):
+        refusal = unknown_model(model, service.base)
+    if refusal is not None:
+        ticket.cancel()
+        await asyncio.to_thread(service.engine.forget)
+        raise refusal
 
 
 async def _answer(

@@ -109,12 +109,13 @@ def without_values(error: BaseException) -> str:
 
 
 def _write_down(request: Request, refusal: PageRefusal) -> None:
+    from personalign.web.audit.log import UNKNOWN
     from personalign.web.site import site_of
 
     visitor = getattr(request.state, "visitor", None)
     member = None if visitor is None else visitor.member
     site_of(request).attempts.write_down(
-        actor="" if member is None else member.audit_name,
+        actor=UNKNOWN if member is None else member.audit_name,
         reason=refusal.reason,
         route=getattr(request.scope.get("route"), "path", "other"),
     )

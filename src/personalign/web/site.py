@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, cast
 from personalign.web.accounts.api_keys import SiteKeys
 from personalign.web.accounts.once import Once
 from personalign.web.accounts.openid import OpenId
-from personalign.web.accounts.pace import SignInPace
 from personalign.web.audit.attempts import Attempts
 from personalign.web.audit.scoring import Scoring
 from personalign.web.balanced.views import Views
 from personalign.web.chat.talks import Talks
 from personalign.web.database.migrate import bring_up
 from personalign.web.database.open import Database
+from personalign.web.pace import SignInPace
 from personalign.web.personas.aligning import Aligner
 from personalign.web.personas.served import SitePersonas
 from personalign.web.personas.shelf import PersonaShelf

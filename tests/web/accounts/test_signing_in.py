@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from personalign.web.accounts.pace import SignInPace
 from personalign.web.accounts.tables import Account, BrowserSession
 from personalign.web.audit.tables import AuditEntry
+from personalign.web.pace import SignInPace
 from tests.web.conftest import LiveSite
 from tests.web.visiting import words_of
 

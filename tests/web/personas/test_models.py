@@ -10,7 +10,7 @@ import pytest
 from personalign.cli.serve_web import open_web
 from personalign.errors import SiteError
 from personalign.server.settings import ServerSettings, open_server
-from personalign.web.accounts.pace import SignInPace
+from personalign.web.pace import SignInPace
 from personalign.web.personas.tables import Alignment, StoredPersona
 from personalign.web.settings import SiteSettings
 from tests.server.live import listening

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from personalign.web.accounts.pace import Bucket
 from personalign.web.audit.log import UNKNOWN, append
+from personalign.web.pace import Bucket
 
 if TYPE_CHECKING:
     from personalign.web.database.open import Database

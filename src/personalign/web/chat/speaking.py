@@ -58,7 +58,8 @@ async def speak(
         raise PageRefusal(503, "closing", retry_after=10) from None
     with ticket:
         if not await asyncio.to_thread(still):
-            await asyncio.to_thread(service.engine.forget, [persona], [owner])
+            ticket.cancel()  # this reply alone; then nothing of it is left on the device
+            await asyncio.to_thread(service.engine.forget)
             raise PageRefusal(410, "persona_gone")
         async for piece in ticket:
             if piece.text:

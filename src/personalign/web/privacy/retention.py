@@ -81,7 +81,6 @@ def enforce(site: Site, moment: datetime) -> Enforced:
             mine = session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_LOCK})"))
             if not mine:
                 return Enforced()
-        wait_for_turn(session)
         counts = {what: session.execute(gone).rowcount for what, gone in past.items()}  # type: ignore[attr-defined]
         dead = session.scalars(select(Account.id).where(Account.seen_at < unseen)).all()
         done = Enforced(**counts, accounts=len(dead))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from personalign.web.accounts.pace import SignInPace
+from personalign.web.pace import SignInPace
 
 
 def test_an_address_is_forgotten_when_its_tries_no_longer_count() -> None:
