@@ -132,7 +132,8 @@ def test_a_revoked_key_gets_no_more_of_a_reply(
 ) -> None:
     ann, engine = live.member(), live.site.service.engine
     key, other = ann.api_key(), ann.api_key()
-    body = {"model": "loud", "messages": [{"role": "user", "content": SECRET}], "max_tokens": LONG}
+    told = [{"role": "user", "content": SECRET}]
+    body = {"model": "loud", "messages": told, "max_tokens": LONG, "temperature": 0}  # goes on
     url, lines = f"{live.url}/v1/chat/completions", []
     headers = {"authorization": f"Bearer {key}"}
     with httpx.stream("POST", url, json=body | {"stream": True}, headers=headers) as answer:
